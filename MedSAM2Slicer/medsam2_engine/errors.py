@@ -1,0 +1,32 @@
+"""What can go wrong for a person, as exceptions. Each message says what happened and what to do next.
+
+EngineError
+├── BadRequest        prompts, ranges or options that make no sense for this volume
+├── UnreadableVolume  a file or folder that is no volume we can read
+├── NoSuchModel       a model that is not in the list, not installed, or broken
+└── UnwritableResult  a result that cannot be written where it should go
+"""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of the family; `code` is the `Failed` code on the wire."""
+
+    code = "internal"
+
+
+class BadRequest(EngineError):
+    code = "bad_request"
+
+
+class UnreadableVolume(EngineError):
+    code = "unreadable"
+
+
+class NoSuchModel(EngineError):
+    code = "no_such_model"
+
+
+class UnwritableResult(EngineError):
+    code = "unwritable"

@@ -1,0 +1,99 @@
+"""A mask as it travels: the bounding box of its voxels and one bit per voxel inside that box.
+
+A slice of a lesion costs some 300 bytes. The box is in voxels of the volume, in KJI order like the array it is cut from.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Tuple
+
+import numpy as np
+
+Triple = Tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class MaskRegion:
+    """The voxels of a mask inside a box of a volume.
+
+    Attributes:
+        start_kji: first voxel of the box.
+        shape_kji: voxels of the box along K, J, I; (0, 0, 0) for an empty mask.
+        bits: base64 of the box's voxels in C order, eight to a byte, most significant bit first.
+    """
+
+    start_kji: Triple
+    shape_kji: Triple
+    bits: str
+
+    def __post_init__(self) -> None:
+        if min(self.start_kji) < 0 or min(self.shape_kji) < 0:
+            raise ValueError("a mask region cannot start or extend below zero")
+        if len(self._packed()) != (self.voxel_count + 7) // 8:
+            raise ValueError("a mask of {} voxels needs another number of bytes".format(self.voxel_count))
+
+    @property
+    def voxel_count(self) -> int:
+        """Voxels of the box, not of the mask."""
+        return int(np.prod(self.shape_kji, dtype=np.int64))
+
+    @property
+    def is_empty(self) -> bool:
+        return self.voxel_count == 0
+
+    @property
+    def stop_kji(self) -> Triple:
+        """One past the last voxel of the box."""
+        k, j, i = (start + size for start, size in zip(self.start_kji, self.shape_kji))
+        return k, j, i
+
+    def voxels(self) -> np.ndarray:
+        """The box as a new bool array of shape `shape_kji`."""
+        bits = np.unpackbits(np.frombuffer(self._packed(), np.uint8), count=self.voxel_count)
+        return bits.reshape(self.shape_kji).astype(bool)
+
+    def paste_into(self, mask_kji: np.ndarray) -> None:
+        """Set (never clear) the region's voxels in a bool or integer array of the whole volume.
+
+        Raises:
+            ValueError: the region does not fit into the array.
+        """
+        if any(stop > size for stop, size in zip(self.stop_kji, mask_kji.shape)):
+            raise ValueError("the mask region ends at {}, outside {}".format(self.stop_kji, mask_kji.shape))
+        box = tuple(slice(start, stop) for start, stop in zip(self.start_kji, self.stop_kji))
+        mask_kji[box][self.voxels()] = 1
+
+    def _packed(self) -> bytes:
+        try:
+            return base64.b64decode(self.bits.encode("ascii"), validate=True)
+        except (binascii.Error, UnicodeEncodeError) as error:
+            raise ValueError("the bits of a mask region are not base64") from error
+
+
+EMPTY_REGION = MaskRegion((0, 0, 0), (0, 0, 0), "")
+
+
+def region_of_mask(mask_kji: np.ndarray, offset_kji: Triple = (0, 0, 0)) -> MaskRegion:
+    """The region of a 3D bool array, whose own first voxel lies at `offset_kji` of the volume."""
+    if not mask_kji.any():
+        return EMPTY_REGION
+    first, last = zip(*(_extent(mask_kji, axis) for axis in range(3)))
+    box = mask_kji[tuple(slice(a, b + 1) for a, b in zip(first, last))]
+    start = tuple(int(a + offset) for a, offset in zip(first, offset_kji))
+    bits = base64.b64encode(np.packbits(box.astype(bool)).tobytes()).decode("ascii")
+    return MaskRegion(start, box.shape, bits)  # type: ignore[arg-type]
+
+
+def region_of_slice(mask: np.ndarray, axis_kji: int, index: int) -> MaskRegion:
+    """The region of a 2D bool mask that is slice `index` of a volume along array axis `axis_kji` (0 is K, 2 is I)."""
+    offset = [0, 0, 0]
+    offset[axis_kji] = index
+    return region_of_mask(np.expand_dims(mask, axis_kji), (offset[0], offset[1], offset[2]))
+
+
+def _extent(mask_kji: np.ndarray, axis: int) -> Tuple[int, int]:
+    occupied = np.flatnonzero(mask_kji.any(axis=tuple(other for other in range(3) if other != axis)))
+    return int(occupied[0]), int(occupied[-1])

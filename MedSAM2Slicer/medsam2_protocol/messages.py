@@ -1,0 +1,249 @@
+"""Every message between the host (Slicer, the command line) and the worker. One JSON object a line, UTF-8.
+
+The rules:
+* The worker speaks first, with `Hello`. A host that knows another `PROTOCOL` says so and sends nothing.
+* A request has an id of the host's choosing. It is answered by any number of events and exactly one end: `Done`,
+  `Failed` or `Cancelled`, all carrying that id. `Cancel` and `Ping` are no requests: they have no end of their own.
+* A volume is opened under an id that every later message repeats, so that a late event can never reach another volume.
+* Requests are worked on one after the other, in the order of their arrival. `Cancel` and `Ping` are heard at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from medsam2_protocol.masks import MaskRegion
+from medsam2_protocol.prompts import SegmentPrompts, _check_slice
+from medsam2_protocol.tagged import tagged
+
+PROTOCOL = 1
+
+Row = Tuple[float, float, float, float]
+Matrix = Tuple[Row, Row, Row, Row]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One line of the model list: what a person needs to choose."""
+
+    id: str
+    title: str
+    purpose: str
+    licence: str
+    installed: bool
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """A device the worker can compute on; `note` says in words why another one is not offered."""
+
+    id: str
+    title: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """Intensities that become black and white, in the volume's own units (HU, SUV, ...)."""
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        if not self.lower < self.upper:
+            raise ValueError("a window needs lower < upper, not {} and {}".format(self.lower, self.upper))
+
+
+class Message:
+    """Anything that may stand on a line."""
+
+
+class Request(Message):
+    """From the host; ends exactly once."""
+
+    id: str
+
+
+class Event(Message):
+    """From the worker, about a request, before its end."""
+
+    id: str
+
+
+class End(Message):
+    """From the worker: the last word on a request."""
+
+    id: str
+
+
+# ---- host to worker
+
+
+@tagged("open_volume")
+@dataclass(frozen=True)
+class OpenVolume(Request):
+    """Map a raw file of voxels (C order, KJI). It must stay where it is until `CloseVolume` has ended."""
+
+    id: str
+    volume_id: str
+    path: str
+    dtype: str
+    shape_kji: Tuple[int, int, int]
+    ijk_to_ras: Matrix
+    modality: str = ""
+
+
+@tagged("close_volume")
+@dataclass(frozen=True)
+class CloseVolume(Request):
+    """Forget a volume and everything computed from it."""
+
+    id: str
+    volume_id: str
+
+
+@tagged("predict")
+@dataclass(frozen=True)
+class Predict(Request):
+    """The mask of one slice from the prompts that lie on it: one `MaskChanged`."""
+
+    id: str
+    volume_id: str
+    segment: SegmentPrompts
+    axis: str
+    slice: int
+    model: str = "embedded"
+    device: str = "auto"
+    window: Optional[Window] = None
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+
+
+@tagged("propagate")
+@dataclass(frozen=True)
+class Propagate(Request):
+    """Masks of many slices: from every prompted slice outwards, both ways.
+
+    `first` and `last` (both or none) are a range known to hold the object; without it, the propagation stops where the
+    object ends.
+    """
+
+    id: str
+    volume_id: str
+    segments: Tuple[SegmentPrompts, ...]
+    axis: str
+    first: Optional[int] = None
+    last: Optional[int] = None
+    model: str = "embedded"
+    device: str = "auto"
+    window: Optional[Window] = None
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, 0)
+        if (self.first is None) != (self.last is None):
+            raise ValueError("a range needs a first and a last slice")
+        if self.first is not None and self.last is not None and not 0 <= self.first <= self.last:
+            raise ValueError("a range needs 0 <= first <= last, not {} and {}".format(self.first, self.last))
+
+
+@tagged("cancel")
+@dataclass(frozen=True)
+class Cancel(Message):
+    """Stop a request before its next slice, or before it starts. Without effect on one that has ended."""
+
+    request_id: str
+
+
+@tagged("ping")
+@dataclass(frozen=True)
+class Ping(Message):
+    """Are you there? Answered at once, even while a request is being worked on."""
+
+    number: int
+
+
+# ---- worker to host
+
+
+@tagged("hello")
+@dataclass(frozen=True)
+class Hello(Message):
+    """The worker's first line."""
+
+    protocol: int
+    version: str
+    models: Tuple[ModelInfo, ...]
+    prompt_types: Tuple[str, ...]
+    devices: Tuple[DeviceInfo, ...]
+    pid: int
+
+
+@tagged("pong")
+@dataclass(frozen=True)
+class Pong(Message):
+    """The answer to the `Ping` of the same number."""
+
+    number: int
+
+
+@tagged("progress")
+@dataclass(frozen=True)
+class Progress(Event):
+    """`done` of `total` slices; `total` shrinks when the object ends early. `text` says what is going on."""
+
+    id: str
+    done: int
+    total: int
+    text: str
+
+
+@tagged("mask_changed")
+@dataclass(frozen=True)
+class MaskChanged(Event):
+    """The new content of one slice of one segment: exactly `region`, nothing else (an empty region: nothing at all)."""
+
+    id: str
+    volume_id: str
+    segment_id: str
+    axis: str
+    slice: int
+    region: MaskRegion
+    object_score: float
+    predicted_iou: float
+
+
+@tagged("done")
+@dataclass(frozen=True)
+class Done(End):
+    """The request succeeded. `slices` masks were sent, `encoded` images had to be encoded for them."""
+
+    id: str
+    seconds: float
+    slices: int = 0
+    encoded: int = 0
+    device: str = ""
+
+
+@tagged("failed")
+@dataclass(frozen=True)
+class Failed(End):
+    """The request did not succeed; nothing that was sent before is taken back.
+
+    `code` is for programs: bad_request, no_such_volume, no_such_model, unreadable, out_of_memory, internal, and from
+    the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what happened and what to
+    do next.
+    """
+
+    id: str
+    code: str
+    message: str
+
+
+@tagged("cancelled")
+@dataclass(frozen=True)
+class Cancelled(End):
+    """The request was cancelled; masks sent before stay valid."""
+
+    id: str

@@ -1,0 +1,109 @@
+"""What a person says about a segment: boxes, points and masks, in the voxel coordinates of one volume.
+
+Coordinates are IJK with the centre of a voxel at an integer, so a box from 3 to 5 covers the voxels 3, 4 and 5.
+Fractions are allowed and rounded to a thousandth of a voxel, so that the same prompt gives the same mask whichever way
+its coordinates were computed. A slice is named by its axis letter ("I", "J" or "K") and its index on that axis; inside a
+slice a position is the two remaining IJK coordinates in rising order (I before J before K).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Tuple, Union
+
+from medsam2_protocol.masks import MaskRegion
+from medsam2_protocol.tagged import tagged
+
+AXES = ("I", "J", "K")
+Pair = Tuple[float, float]
+Position = Tuple[float, float, float]
+
+
+@tagged("box")
+@dataclass(frozen=True)
+class BoxPrompt:
+    """A rectangle on one slice that encloses the object; `min` and `max` are its outermost voxel centres."""
+
+    axis: str
+    slice: int
+    min: Pair
+    max: Pair
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+        low, high = _rounded(self.min), _rounded(self.max)
+        if low[0] > high[0] or low[1] > high[1]:
+            raise ValueError("a box needs min <= max, not {} and {}".format(low, high))
+        object.__setattr__(self, "min", low)
+        object.__setattr__(self, "max", high)
+
+
+@tagged("point")
+@dataclass(frozen=True)
+class PointPrompt:
+    """A click that belongs to the object (`positive`) or does not."""
+
+    ijk: Position
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ijk", _rounded(self.ijk))
+
+
+@tagged("mask")
+@dataclass(frozen=True)
+class MaskPrompt:
+    """The object's exact mask on one slice; the region lies in that slice."""
+
+    axis: str
+    slice: int
+    region: MaskRegion
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+        axis = axis_kji(self.axis)
+        if self.region.is_empty:
+            raise ValueError("a mask prompt needs at least one voxel")
+        if self.region.start_kji[axis] != self.slice or self.region.shape_kji[axis] != 1:
+            raise ValueError("the mask does not lie in slice {} of axis {}".format(self.slice, self.axis))
+
+
+Prompt = Union[BoxPrompt, PointPrompt, MaskPrompt]
+
+
+@dataclass(frozen=True)
+class SegmentPrompts:
+    """All prompts of one segment. `segment_id` comes back with every mask."""
+
+    segment_id: str
+    prompts: Tuple[Prompt, ...]
+
+
+def axis_ijk(axis: str) -> int:
+    """Position of a slice axis in an IJK triple: "I" is 0."""
+    return AXES.index(axis)
+
+
+def axis_kji(axis: str) -> int:
+    """Array axis of a KJI volume that a slice axis runs along: "K" is 0."""
+    return 2 - axis_ijk(axis)
+
+
+def slice_of_prompt(prompt: Prompt, axis: str) -> int:
+    """The slice along `axis` that a prompt speaks of (a point: the slice nearest to it)."""
+    if isinstance(prompt, PointPrompt):
+        return math.floor(prompt.ijk[axis_ijk(axis)] + 0.5)
+    return prompt.slice
+
+
+def _check_slice(axis: str, index: int) -> None:
+    if axis not in AXES:
+        raise ValueError("the slice axis is I, J or K, not {!r}".format(axis))
+    if index < 0:
+        raise ValueError("there is no slice {}".format(index))
+
+
+def _rounded(values: Tuple[float, ...]) -> Tuple[float, ...]:
+    """Thousandths of a voxel; adding 0.0 turns -0.0 into 0.0."""
+    return tuple(round(float(value), 3) + 0.0 for value in values)
