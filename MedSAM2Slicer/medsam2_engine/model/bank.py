@@ -1,0 +1,102 @@
+"""What is remembered of one object while it is followed in one direction.
+
+The rules are those of SAM 2 (Ravi et al., arXiv:2408.00714, section 4, and the released predictor):
+
+* conditioning frames, those the user prompted, stay for ever; at most `max_cond_frames` of them are recalled: the
+  nearest before, the nearest after, then the nearest of the others;
+* of the followed frames the last `num_maskmem - 1` are recalled as maps and the last `max_object_pointers - 1` as
+  pointers; a conditioning frame that was not chosen counts as a followed one;
+* pointers of conditioning frames are recalled only once they lie in the past of the direction.
+
+A bank serves ONE object and ONE direction; conditioning memories are added to the banks of both. It forgets whatever
+no later frame of its direction can recall, so following goes on from the last added frame, or repeats that one; to
+start again further back, begin a new bank. It holds no lock: one thread uses it.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from medsam2_engine.model.config import Sam2Config
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One object on one frame, as it is remembered."""
+
+    tokens: Tensor  # (n * n, 64) bfloat16, as SAM 2 stores them; codes of place and time are added when recalled
+    pointer: Tensor  # (hidden,) float32
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What a frame attends to. Ages are frames back along the direction, 0 marks the map of a conditioning frame."""
+
+    maps: list[tuple[int, Tensor]]  # age, (n * n, 64) bfloat16
+    pointers: list[tuple[int, Tensor]]  # age, (hidden,) float32
+    pointer_span: int  # the age that is coded as 1
+
+
+class MemoryBank:
+    """Memories by frame index. `frame_count` is the length of the whole volume along the slice axis."""
+
+    def __init__(self, config: Sam2Config, frame_count: int, reverse: bool = False) -> None:
+        self._direction = -1 if reverse else 1
+        self._max_cond_frames = config.max_cond_frames
+        self._map_reach = config.num_maskmem - 1
+        self._pointer_reach = min(frame_count, config.max_object_pointers) - 1
+        self._conditioning: dict[int, Memory] = {}
+        self._maps: dict[int, Tensor] = {}
+        self._pointers: dict[int, Tensor] = {}
+
+    def add_conditioning(self, frame: int, memory: Memory) -> None:
+        """Remember a prompted frame; it replaces what was remembered of this frame before."""
+        self._maps.pop(frame, None)
+        self._pointers.pop(frame, None)
+        self._conditioning[frame] = memory
+
+    def add(self, frame: int, memory: Memory) -> None:
+        """Remember a followed frame, and forget what now lies too far back."""
+        self._maps[frame] = memory.tokens
+        self._pointers[frame] = memory.pointer
+        self._maps = self._within(self._map_reach, frame, self._maps)
+        self._pointers = self._within(self._pointer_reach, frame, self._pointers)
+
+    def select(self, frame: int) -> Recollection:
+        """What `frame` attends to. Raises ValueError when no frame was prompted yet."""
+        if not self._conditioning:
+            raise ValueError("Nothing to follow: add the memory of a prompted frame to the bank first.")
+        chosen = self._nearest_conditioning(frame)
+        passed_over = {at: memory for at, memory in self._conditioning.items() if at not in chosen}
+        maps = {at: memory.tokens for at, memory in passed_over.items()} | self._maps
+        pointers = {at: memory.pointer for at, memory in passed_over.items()} | self._pointers
+        past = [at for at in chosen if self._age(at, frame) >= 0]
+        return Recollection(
+            maps=[(0, self._conditioning[at].tokens) for at in chosen] + self._recent(maps, frame, self._map_reach),
+            pointers=[(self._age(at, frame), self._conditioning[at].pointer) for at in past]
+            + self._recent(pointers, frame, self._pointer_reach),
+            pointer_span=max(1, self._pointer_reach),
+        )
+
+    def _nearest_conditioning(self, frame: int) -> list[int]:
+        prompted = sorted(self._conditioning)
+        limit = self._max_cond_frames
+        if limit is None or len(prompted) <= limit:
+            return prompted
+        before = [at for at in prompted if at < frame][-1:]
+        after = [at for at in prompted if at >= frame][:1]
+        # Ties go to the frame that was prompted first.
+        others = [at for at in self._conditioning if at not in before + after]
+        others.sort(key=lambda at: abs(at - frame))
+        return before + after + others[: max(0, limit - len(before + after))]
+
+    def _recent(self, values: dict[int, Tensor], frame: int, reach: int) -> list[tuple[int, Tensor]]:
+        """The values 1 to `reach` frames back, with their ages."""
+        ages = [age for age in range(1, reach + 1) if frame - age * self._direction in values]
+        return [(age, values[frame - age * self._direction]) for age in ages]
+
+    def _within(self, reach: int, frame: int, values: dict[int, Tensor]) -> dict[int, Tensor]:
+        return {at: value for at, value in values.items() if self._age(at, frame) <= reach}
+
+    def _age(self, at: int, frame: int) -> int:
+        return (frame - at) * self._direction

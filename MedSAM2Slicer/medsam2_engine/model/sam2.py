@@ -1,0 +1,192 @@
+"""SAM 2 for videos: encode a frame, answer a prompt, remember the answer, follow the object to the next frame.
+
+Ravi et al., SAM 2, arXiv:2408.00714. Modules and parameters carry the names of official checkpoints. The steps below
+work on one object and one frame; none holds state between calls, and none switches gradients off: that is the
+caller's choice (`torch.inference_mode()`).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medsam2_engine.model.bank import Memory, MemoryBank, Recollection
+from medsam2_engine.model.config import MEMORY_CHANNELS, Sam2Config
+from medsam2_engine.model.errors import WrongShapeError
+from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
+from medsam2_engine.model.image_encoder import ImageEncoder
+from medsam2_engine.model.layers import Mlp
+from medsam2_engine.model.mask_decoder import MaskChoice, MaskDecoder
+from medsam2_engine.model.memory_attention import MemoryAttention
+from medsam2_engine.model.memory_encoder import MemoryEncoder
+from medsam2_engine.model.positions import sine_times
+from medsam2_engine.model.prompt_encoder import PromptEncoder
+
+PREVIOUS_LOGIT_LIMIT = 32.0  # logits beyond it say nothing more, and were never seen in training
+DRAWN_LOGIT = 10.0  # a drawn mask is as certain as this
+
+
+class Sam2(nn.Module):
+    """A promptable model with memory. S is `config.image_size`, n is S / 16."""
+
+    def __init__(self, config: Sam2Config) -> None:
+        super().__init__()
+        hidden = config.hidden
+        self.config = config
+        self.image_encoder = ImageEncoder(config.hiera, hidden, config.fpn_top_down_levels)
+        self.memory_attention = MemoryAttention(config)
+        self.memory_encoder = MemoryEncoder(config)
+        self.sam_prompt_encoder = PromptEncoder(config)
+        self.sam_mask_decoder = MaskDecoder(config)
+        self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
+        self.obj_ptr_proj = Mlp(hidden, hidden, hidden, hidden)
+        self.obj_ptr_tpos_proj = nn.Linear(hidden, MEMORY_CHANNELS) if config.pointer_time_encoding else None
+        self.maskmem_tpos_enc = nn.Parameter(torch.zeros(config.num_maskmem, 1, 1, MEMORY_CHANNELS))
+        self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, hidden))
+        self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, hidden))  # in every checkpoint, used by none
+        self.no_obj_ptr = nn.Parameter(torch.zeros(1, hidden))
+        spatial = nn.Parameter(torch.zeros(1, MEMORY_CHANNELS)) if config.occlusion_embedding else None
+        self.no_obj_embed_spatial = spatial
+
+    def encode(self, pixels: Tensor) -> ImageFeatures:
+        """Features of (B, 3, S, S) float32 pixels, already normalised as the checkpoint wants them."""
+        size = self.config.image_size
+        _require(pixels, "pixels", (len(pixels), 3, size, size))
+        fine, middle, coarse = self.image_encoder(pixels)
+        return ImageFeatures(self.sam_mask_decoder.conv_s0(fine), self.sam_mask_decoder.conv_s1(middle), coarse)
+
+    def prompt(self, features: ImageFeatures, prompt: FramePrompt, previous_logits: Tensor | None = None) -> FrameMask:
+        """The mask of a prompted frame, without memory.
+
+        previous_logits: (4n, 4n), the answer that this prompt corrects, so that a click refines rather than restarts.
+        """
+        frame = features.coarse + self.no_mem_embed[0, ..., None, None]
+        return self._answer(features, frame, prompt, previous_logits, tracking=False)
+
+    def track(
+        self,
+        features: ImageFeatures,
+        bank: MemoryBank,
+        frame: int,
+        prompt: FramePrompt | None = None,
+        previous_logits: Tensor | None = None,
+    ) -> FrameMask:
+        """The mask of frame number `frame` from what the bank recalls, and from corrections on it if there are any."""
+        remembering = self._remembering(features, bank.select(frame))
+        return self._answer(features, remembering, prompt, previous_logits, tracking=True)
+
+    def from_mask(self, features: ImageFeatures, mask: Tensor) -> FrameMask:
+        """A mask the user drew, (S, S) bool, taken at its word; only its object pointer comes from the decoder.
+
+        The logits are the drawn mask at +-10, reduced with antialiasing; an empty mask says the object is absent.
+        """
+        _require(mask, "mask", (self.config.image_size,) * 2)
+        full = (mask.to(features.coarse.dtype) * 2 - 1)[None, None] * DRAWN_LOGIT
+        size = (self.config.mask_size,) * 2
+        logits = F.interpolate(full, size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
+        dense = self.mask_downsample(mask.to(features.coarse.dtype)[None, None])
+        choice = self._decode(features, features.coarse, None, dense, multimask=False)
+        is_present = bool(mask.any())
+        return FrameMask(
+            logits=logits,
+            object_score=DRAWN_LOGIT if is_present else -DRAWN_LOGIT,
+            predicted_iou=1.0,
+            pointer=self._pointer(choice)[0] if is_present else self.no_obj_ptr[0],
+            drawn=mask,
+        )
+
+    def remember(self, features: ImageFeatures, mask: FrameMask, from_prompt: bool) -> Memory:
+        """The memory of a frame and its mask.
+
+        from_prompt: the user answered for this mask, so it is remembered as all or nothing at full resolution;
+        otherwise the decoder's doubts are remembered with it.
+        """
+        full = self._at_full_size(mask)
+        certainty = (full > 0).to(full.dtype) if from_prompt else full.sigmoid()
+        scaled = certainty * self.config.memory_mask_scale + self.config.memory_mask_bias
+        tokens = self.memory_encoder(features.coarse, scaled[None, None]).flatten(2)[0].T
+        if self.no_obj_embed_spatial is not None and not mask.is_present:
+            tokens = tokens + self.no_obj_embed_spatial
+        return Memory(tokens.to(torch.bfloat16), mask.pointer)
+
+    def _answer(
+        self,
+        features: ImageFeatures,
+        frame: Tensor,
+        prompt: FramePrompt | None,
+        previous_logits: Tensor | None,
+        tracking: bool,
+    ) -> FrameMask:
+        dense = None
+        if previous_logits is not None:
+            _require(previous_logits, "previous_logits", (self.config.mask_size,) * 2)
+            dense = previous_logits.clamp(-PREVIOUS_LOGIT_LIMIT, PREVIOUS_LOGIT_LIMIT)[None, None]
+        points = 0 if prompt is None else len(prompt.labels)
+        multimask = self.config.wants_multimask(points, tracking)
+        choice = self._decode(features, frame, prompt if points else None, dense, multimask)
+        return FrameMask(
+            logits=choice.logits[0],
+            object_score=float(choice.object_score[0]),
+            predicted_iou=float(choice.iou[0]),
+            pointer=self._pointer(choice)[0],
+        )
+
+    def _decode(
+        self,
+        features: ImageFeatures,
+        frame: Tensor,
+        prompt: FramePrompt | None,
+        dense: Tensor | None,
+        multimask: bool,
+    ) -> MaskChoice:
+        """frame: (1, hidden, n, n) features, with or without memory. dense: (1, 1, 4n, 4n) logits."""
+        encoder, decoder = self.sam_prompt_encoder, self.sam_mask_decoder
+        if prompt is None:
+            tokens = encoder.no_points(len(frame))
+        else:
+            tokens = encoder.sparse(prompt.points_xy[None].to(frame), prompt.labels[None].to(frame.device))
+        frame = frame + (encoder.no_mask() if dense is None else encoder.dense(dense))
+        candidates = decoder(frame, encoder.frame_positions(), features.middle, features.fine, tokens)
+        return decoder.choose(candidates, multimask)
+
+    def _pointer(self, choice: MaskChoice) -> Tensor:
+        """(B, hidden) object pointers; absence is all or nothing."""
+        return torch.where(choice.object_score[:, None] > 0, self.obj_ptr_proj(choice.token), self.no_obj_ptr)
+
+    def _at_full_size(self, mask: FrameMask) -> Tensor:
+        """(S, S) logits: as drawn, or enlarged."""
+        if mask.drawn is not None:
+            return (mask.drawn.to(mask.logits.dtype) * 2 - 1) * DRAWN_LOGIT
+        size = (self.config.image_size,) * 2
+        return F.interpolate(mask.gated_logits[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
+
+    def _remembering(self, features: ImageFeatures, recalled: Recollection) -> Tensor:
+        """The frame's features after a look at the recalled memories: (1, hidden, n, n)."""
+        frame = features.coarse.flatten(2).transpose(1, 2)
+        maps = torch.cat([tokens.to(frame) for _, tokens in recalled.maps])
+        # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.
+        places = self.memory_encoder.positions
+        times = torch.cat([places + self.maskmem_tpos_enc[age - 1, 0] for age, _ in recalled.maps])
+        pointers, pointer_times = self._pointer_tokens(recalled, frame)
+        values = torch.cat((maps, pointers))
+        keys = values + torch.cat((times, pointer_times))
+        y: Tensor = self.memory_attention(frame, keys[None], values[None], len(pointers))
+        return y.transpose(1, 2).view_as(features.coarse)
+
+    def _pointer_tokens(self, recalled: Recollection, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Recalled pointers cut into 64-channel tokens, and the code of each one's age: two (T, 64)."""
+        if not recalled.pointers:
+            return like.new_zeros(0, MEMORY_CHANNELS), like.new_zeros(0, MEMORY_CHANNELS)
+        pieces = self.config.hidden // MEMORY_CHANNELS
+        tokens = torch.cat([pointer.to(like) for _, pointer in recalled.pointers]).view(-1, MEMORY_CHANNELS)
+        if self.obj_ptr_tpos_proj is None:
+            return tokens, torch.zeros_like(tokens)
+        ages = torch.tensor([float(age) for age, _ in recalled.pointers], device=like.device)
+        times = self.obj_ptr_tpos_proj(sine_times(ages / recalled.pointer_span, self.config.hidden).to(like))
+        return tokens, times.repeat_interleave(pieces, dim=0)
+
+
+def _require(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != shape:
+        raise WrongShapeError(
+            f"{name} has shape {tuple(tensor.shape)}, this model needs {shape}. Resample the frame first."
+        )

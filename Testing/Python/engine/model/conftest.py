@@ -1,0 +1,353 @@
+"""Pairs of the same random network, ours and transformers', and the harness that makes transformers follow an object.
+
+Weights are random but seeded, and every parameter is random, layer scales and time codes too: a branch that
+contributes nothing would hide its errors.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medsam2_engine.model.bank import Memory, MemoryBank
+from medsam2_engine.model.config import HieraConfig, Sam2Config
+from medsam2_engine.model.frame import FrameMask, FramePrompt
+from medsam2_engine.model.keys import to_official
+from medsam2_engine.model.sam2 import Sam2
+
+EMBEDDED = Path(__file__).parents[4] / "MedSAM2Slicer/Resources/Models/embedded"
+OBJECT_ID = 1
+
+
+@pytest.fixture(autouse=True)
+def one_quiet_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def small_config() -> Sam2Config:
+    """An architecture like the embedded model's: no published size, and its own rules for masks and memory."""
+    return Sam2Config(
+        image_size=128,
+        hidden=128,
+        hiera=HieraConfig(
+            dims=(32, 64, 160, 256),
+            heads=(1, 2, 5, 8),
+            blocks=(1, 1, 4, 1),
+            windows=(8, 8, 8, 4),
+            global_blocks=(3, 4, 5),
+            background=(8, 8),
+        ),
+        decoder_feed_forward=512,
+        iou_head_hidden=128,
+        multimask_min_points=1,
+        multimask_for_tracking=False,
+        stability_fallback=False,
+        memory_layers=2,
+        memory_feed_forward=512,
+        fuser_feed_forward=512,
+        fuser_layer_scale=0.1,
+        num_maskmem=4,
+        max_object_pointers=4,
+        max_cond_frames=4,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny(make_pair: Any) -> "Pair":
+    return make_pair(Sam2Config.hiera_tiny(256))
+
+
+@pytest.fixture(scope="session")
+def small(make_pair: Any, small_config: Sam2Config) -> "Pair":
+    return make_pair(small_config)
+
+
+@pytest.fixture(scope="session", params=["tiny", "small"])
+def pair(request: pytest.FixtureRequest) -> "Pair":
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def make_pair() -> Any:
+    return _make_pair
+
+
+@pytest.fixture(scope="session")
+def a_random_model(small_config: Sam2Config) -> Sam2:
+    model = Sam2(small_config).eval()
+    randomise(model, seed=7)
+    return model
+
+
+@dataclass
+class Pair:
+    """One network twice, and the frames it looks at."""
+
+    ours: Sam2
+    theirs: Any
+    frames: Tensor  # (T, 3, S, S)
+
+    @property
+    def config(self) -> Sam2Config:
+        return self.ours.config
+
+    @property
+    def box(self) -> FramePrompt:
+        return self.points((0.30, 0.35), (0.58, 0.62), labels=(2, 3))
+
+    @property
+    def one_point(self) -> FramePrompt:
+        return self.points((0.45, 0.5), labels=(1,))
+
+    @property
+    def two_points(self) -> FramePrompt:
+        return self.points((0.45, 0.5), (0.7, 0.55), labels=(1, 0))
+
+    def points(self, *xy: tuple[float, float], labels: tuple[int, ...]) -> FramePrompt:
+        """Places in parts of the frame."""
+        return FramePrompt(torch.tensor(xy) * self.config.image_size, torch.tensor(labels))
+
+    def with_absent_object(self) -> "Pair":
+        """The same networks, sure that there never is an object."""
+        return _make_pair(self.config, present=False)
+
+    def their_session(self) -> "TheirSession":
+        return TheirSession(self)
+
+    def our_session(self, reverse: bool = False) -> "OurSession":
+        return OurSession(self, MemoryBank(self.config, len(self.frames), reverse))
+
+
+@dataclass
+class OurSession:
+    """Follows one object with our modules, remembering all it did."""
+
+    pair: Pair
+    bank: MemoryBank
+    masks: dict[int, FrameMask] = field(default_factory=dict)
+    memories: dict[int, Memory] = field(default_factory=dict)
+
+    def prompt(self, frame: int, prompt: FramePrompt) -> FrameMask:
+        model, features = self.pair.ours, self._features(frame)
+        self.masks[frame] = model.prompt(features, prompt)
+        self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=True)
+        self.bank.add_conditioning(frame, self.memories[frame])
+        return self.masks[frame]
+
+    def draw(self, frame: int, mask: Tensor) -> FrameMask:
+        model, features = self.pair.ours, self._features(frame)
+        self.masks[frame] = model.from_mask(features, mask)
+        self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=True)
+        self.bank.add_conditioning(frame, self.memories[frame])
+        return self.masks[frame]
+
+    def follow(self, frames: range, prompt: FramePrompt | None = None) -> None:
+        model = self.pair.ours
+        for frame in frames:
+            features = self._features(frame)
+            self.masks[frame] = model.track(features, self.bank, frame, prompt)
+            self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=prompt is not None)
+            self.bank.add(frame, self.memories[frame])
+
+    def _features(self, frame: int) -> Any:
+        return self.pair.ours.encode(self.pair.frames[frame : frame + 1])
+
+
+class TheirSession:
+    """Follows one object with transformers' own inference session."""
+
+    def __init__(self, pair: Pair) -> None:
+        from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+        self.model = pair.theirs
+        size = pair.config.image_size
+        self.session = Sam2VideoInferenceSession(
+            video=pair.frames, video_height=size, video_width=size, dtype=torch.float32
+        )
+        self.object = self.session.obj_id_to_idx(OBJECT_ID)
+
+    def prompt(self, frame: int, prompt: FramePrompt) -> Tensor:
+        self._add(frame, prompt)
+        return self.model(self.session, frame_idx=frame).pred_masks[0, 0]
+
+    def correct(self, frame: int, prompt: FramePrompt, reverse: bool = False) -> Tensor:
+        self._add(frame, prompt)
+        return self.model(self.session, frame_idx=frame, reverse=reverse).pred_masks[0, 0]
+
+    def draw(self, frame: int, mask: Tensor) -> Tensor:
+        self.session.add_mask_inputs(self.object, frame, mask[None, None].float())
+        self.session.obj_with_new_inputs.append(OBJECT_ID)
+        return self.model(self.session, frame_idx=frame).pred_masks[0, 0]
+
+    def refine(self, frame: int, prompt: FramePrompt, previous_logits: Tensor) -> Tensor:
+        """What `forward` leaves out: the earlier logits go in as a dense prompt."""
+        self._add(frame, prompt)
+        output = self.model._run_single_frame_inference(
+            inference_session=self.session,
+            frame_idx=frame,
+            obj_idx=self.object,
+            batch_size=1,
+            is_init_cond_frame=True,
+            point_inputs=self.session.point_inputs_per_obj[self.object][frame],
+            mask_inputs=None,
+            reverse=False,
+            prev_sam_mask_logits=previous_logits[None, None].clamp(-32, 32),
+        )
+        return output["pred_masks"][0, 0]
+
+    def follow(self, frames: range) -> None:
+        for frame in frames:
+            self.model(self.session, frame_idx=frame, reverse=frames.step < 0)
+
+    def logits(self, frame: int) -> Tensor:
+        return self._output(frame)["pred_masks"][0, 0]
+
+    def pointer(self, frame: int) -> Tensor:
+        return self._output(frame)["object_pointer"].flatten()
+
+    def score(self, frame: int) -> float:
+        return float(self._output(frame)["object_score_logits"])
+
+    def memory(self, frame: int) -> Tensor:
+        return self._output(frame)["maskmem_features"][:, 0]
+
+    def _add(self, frame: int, prompt: FramePrompt) -> None:
+        inputs = {"point_coords": prompt.points_xy[None, None], "point_labels": prompt.labels[None, None]}
+        self.session.add_point_inputs(self.object, frame, inputs)
+        self.session.obj_with_new_inputs.append(OBJECT_ID)
+
+    def _output(self, frame: int) -> Any:
+        outputs = self.session.output_dict_per_obj[self.object]
+        return outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"][frame]
+
+
+def _make_pair(config: Sam2Config, frames: int = 12, present: bool = True, seed: int = 0) -> Pair:
+    from transformers import Sam2VideoModel
+
+    theirs = Sam2VideoModel(transformers_config(config)).eval()
+    with torch.no_grad():
+        randomise(theirs, seed)
+        theirs.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(3.0 if present else -3.0)
+        theirs.shared_image_embedding.positional_embedding.copy_(
+            theirs.prompt_encoder.shared_embedding.positional_embedding
+        )
+    ours = Sam2(config).eval()
+    ours.load_state_dict(to_official(theirs.state_dict()))
+    return Pair(ours, theirs, phantom(frames, config.image_size))
+
+
+def transformers_config(config: Sam2Config) -> Any:
+    """The same architecture in transformers' words."""
+    from transformers import (
+        Sam2HieraDetConfig,
+        Sam2VideoConfig,
+        Sam2VideoMaskDecoderConfig,
+        Sam2VideoPromptEncoderConfig,
+        Sam2VisionConfig,
+    )
+
+    size, hidden, hiera = config.image_size, config.hidden, config.hiera
+    trunk = Sam2HieraDetConfig(
+        image_size=[size, size],
+        hidden_size=hiera.dims[0],
+        num_attention_heads=hiera.heads[0],
+        blocks_per_stage=list(hiera.blocks),
+        embed_dim_per_stage=list(hiera.dims),
+        num_attention_heads_per_stage=list(hiera.heads),
+        window_size_per_stage=list(hiera.windows),
+        global_attention_blocks=list(hiera.global_blocks),
+        window_positional_embedding_background_size=list(hiera.background),
+    )
+    vision = Sam2VisionConfig(
+        backbone_config=trunk,
+        backbone_channel_list=list(hiera.dims[::-1]),
+        backbone_feature_sizes=[[size // 4] * 2, [size // 8] * 2, [size // 16] * 2],
+        fpn_hidden_size=hidden,
+        fpn_top_down_levels=list(config.fpn_top_down_levels),
+    )
+    decoder = Sam2VideoMaskDecoderConfig(
+        hidden_size=hidden,
+        mlp_dim=config.decoder_feed_forward,
+        num_attention_heads=config.decoder_heads,
+        attention_downsample_rate=config.decoder_downsample,
+        iou_head_hidden_dim=config.iou_head_hidden,
+        dynamic_multimask_via_stability=config.stability_fallback,
+        dynamic_multimask_stability_delta=config.stability_delta,
+        dynamic_multimask_stability_thresh=config.stability_threshold,
+    )
+    return Sam2VideoConfig(
+        vision_config=vision,
+        prompt_encoder_config=Sam2VideoPromptEncoderConfig(
+            hidden_size=hidden, image_size=size, mask_input_channels=config.mask_prompt_channels
+        ),
+        mask_decoder_config=decoder,
+        image_size=size,
+        num_maskmem=config.num_maskmem,
+        sigmoid_scale_for_mem_enc=config.memory_mask_scale,
+        sigmoid_bias_for_mem_enc=config.memory_mask_bias,
+        enable_occlusion_spatial_embedding=config.occlusion_embedding,
+        multimask_output_in_sam=config.multimask,
+        multimask_min_pt_num=config.multimask_min_points,
+        multimask_max_pt_num=config.multimask_max_points,
+        multimask_output_for_tracking=config.multimask_for_tracking,
+        max_object_pointers_in_encoder=config.max_object_pointers,
+        max_cond_frame_num=-1 if config.max_cond_frames is None else config.max_cond_frames,
+        enable_temporal_pos_encoding_for_object_pointers=config.pointer_time_encoding,
+        memory_attention_hidden_size=hidden,
+        memory_attention_num_layers=config.memory_layers,
+        memory_attention_num_attention_heads=config.memory_heads,
+        memory_attention_downsample_rate=config.memory_downsample,
+        memory_attention_feed_forward_hidden_size=config.memory_feed_forward,
+        memory_attention_rope_feat_sizes=[size // 16] * 2,
+        memory_encoder_hidden_size=hidden,
+        mask_downsampler_embed_dim=hidden,
+        memory_fuser_num_layers=config.fuser_layers,
+        memory_fuser_embed_dim=hidden,
+        memory_fuser_intermediate_dim=config.fuser_feed_forward,
+        memory_fuser_layer_scale_init_value=config.fuser_layer_scale,
+    )
+
+
+@torch.no_grad()
+def randomise(model: nn.Module, seed: int) -> None:
+    """Matrices that keep the scale of what passes through them, norms near 1, everything else random and felt."""
+    generator = torch.Generator().manual_seed(seed)
+    norms = {id(norm.weight) for norm in model.modules() if isinstance(norm, nn.LayerNorm)}
+    matrices = {id(m.weight) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)}
+    for parameter in model.parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if id(parameter) in norms:
+            parameter.copy_(1 + 0.1 * noise)
+        elif id(parameter) in matrices:
+            parameter.copy_(noise / math.sqrt(parameter[0].numel()))
+        else:
+            parameter.copy_(0.2 * noise)
+
+
+def phantom(frames: int, size: int, seed: int = 0) -> Tensor:
+    """(frames, 3, size, size): a bright ellipse that drifts and grows past a still one, in noise."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = torch.meshgrid(torch.arange(size) / size, torch.arange(size) / size, indexing="ij")
+    images = []
+    for time in torch.linspace(-0.5, 0.5, frames):
+        radius = 0.13 * torch.sqrt(1 - (1.6 * time) ** 2)
+        drifting = ((columns - 0.45 - 0.08 * time) / radius) ** 2 + ((rows - 0.5 + 0.06 * time) / radius / 0.8) ** 2 < 1
+        still = ((columns - 0.68) / 0.06) ** 2 + ((rows - 0.55) / 0.09) ** 2 < 1
+        image = 1.5 * drifting + 0.8 * still + 0.1 * torch.randn(size, size, generator=generator)
+        images.append(image.expand(3, -1, -1))
+    return torch.stack(images)
+
+
+def sam2_0(config: Sam2Config) -> Sam2Config:
+    return replace(config, occlusion_embedding=False, pointer_time_encoding=False)
