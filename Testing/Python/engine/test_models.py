@@ -1,0 +1,159 @@
+"""The model list, the checkpoints on disk, and `medsam2 models`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medsam2_engine import models, models_command
+from medsam2_engine.__main__ import main
+from medsam2_engine.errors import NoSuchModel
+from medsam2_engine.models import CheckpointFile, InputPolicy, ModelEntry, find_checkpoint, find_model, is_installed
+from medsam2_protocol.tagged import MalformedMessage
+
+
+@pytest.fixture
+def an_entry() -> ModelEntry:
+    content = b"weights"
+    file = CheckpointFile("model.bin", len(content), hashlib.sha256(content).hexdigest())
+    return dataclasses.replace(find_model("embedded"), id="tiny", files=(file,))
+
+
+@pytest.fixture
+def an_installed_folder(tmp_path: Path) -> Path:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "model.bin").write_bytes(b"weights")
+    return tmp_path
+
+
+def test_the_embedded_checkpoint_is_shipped_and_as_published() -> None:
+    folder = find_checkpoint(find_model("embedded"))
+    assert (folder / "model.safetensors").is_file()
+
+
+def test_the_embedded_model_sees_a_crop_around_the_object() -> None:
+    assert find_model("embedded").input_policy == InputPolicy("object_crop", 128, 2.5)
+
+
+def test_a_model_that_sees_whole_slices_can_be_described() -> None:
+    assert InputPolicy("whole_slice", 512).crop_over_box == 0
+
+
+@pytest.mark.parametrize("arguments", [("guess", 128), ("object_crop", 128), ("whole_slice", 512, 2.5)])
+def test_an_input_policy_that_makes_no_sense_is_refused(arguments: tuple[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"input policy|crop_over_box"):
+        InputPolicy(*arguments)
+
+
+def test_every_entry_says_licence_training_data_and_citation() -> None:
+    for entry in models.all_models():
+        assert entry.licence
+        assert entry.training_data
+        assert entry.citation
+        assert entry.files
+
+
+def test_model_ids_are_unique() -> None:
+    ids = [entry.id for entry in models.all_models()]
+    assert len(ids) == len(set(ids))
+
+
+def test_an_entry_with_a_misspelt_field_is_refused(tmp_path: Path) -> None:
+    data = json.loads(models.MODEL_LIST.read_text(encoding="utf-8"))
+    data[0]["license"] = data[0].pop("licence")
+    (tmp_path / "models.json").write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(MalformedMessage, match="license"):
+        models.read_models(tmp_path / "models.json")
+
+
+def test_an_unknown_model_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(NoSuchModel, match=r"no model 'sam9'.*embedded"):
+        find_model("sam9")
+
+
+def test_a_sound_checkpoint_is_found_in_the_second_folder(an_entry: ModelEntry, an_installed_folder: Path) -> None:
+    folders = (an_installed_folder / "elsewhere", an_installed_folder)
+    assert find_checkpoint(an_entry, folders) == an_installed_folder / "tiny"
+    assert is_installed(an_entry, folders)
+
+
+def test_a_missing_checkpoint_says_what_to_do(an_entry: ModelEntry, tmp_path: Path) -> None:
+    with pytest.raises(NoSuchModel, match=r"not installed\. Reinstall"):
+        find_checkpoint(an_entry, (tmp_path,))
+
+
+def test_a_missing_file_is_named(an_entry: ModelEntry, an_installed_folder: Path) -> None:
+    (an_installed_folder / "tiny" / "model.bin").unlink()
+    with pytest.raises(NoSuchModel, match=r"model\.bin is missing"):
+        find_checkpoint(an_entry, (an_installed_folder,))
+    assert not is_installed(an_entry, (an_installed_folder,))
+
+
+def test_a_file_cut_short_is_told_from_a_whole_one(an_entry: ModelEntry, an_installed_folder: Path) -> None:
+    (an_installed_folder / "tiny" / "model.bin").write_bytes(b"wei")
+    with pytest.raises(NoSuchModel, match="3 bytes instead of 7"):
+        find_checkpoint(an_entry, (an_installed_folder,))
+
+
+def test_a_changed_byte_is_found(an_entry: ModelEntry, an_installed_folder: Path) -> None:
+    (an_installed_folder / "tiny" / "model.bin").write_bytes(b"wXights")
+    with pytest.raises(NoSuchModel, match="SHA-256 differs"):
+        find_checkpoint(an_entry, (an_installed_folder,))
+
+
+def test_a_file_changed_after_it_was_verified_is_verified_again(
+    an_entry: ModelEntry, an_installed_folder: Path
+) -> None:
+    find_checkpoint(an_entry, (an_installed_folder,))
+    path = an_installed_folder / "tiny" / "model.bin"
+    path.write_bytes(b"wXights")
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(NoSuchModel, match="SHA-256 differs"):
+        find_checkpoint(an_entry, (an_installed_folder,))
+
+
+def test_models_list_has_a_line_per_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(models.all_models())
+
+
+def test_models_info_names_licence_and_training_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "info", "embedded"]) == 0
+    text = capsys.readouterr().out
+    assert "Apache-2.0" in text
+    assert "CC BY-SA 4.0" in text
+
+
+def test_models_verify_prints_the_checksums(capsys: pytest.CaptureFixture[str]) -> None:
+    assert models_command.main(["verify", "embedded"]) == 0
+    assert find_model("embedded").files[0].sha256 in capsys.readouterr().out
+
+
+def test_an_unknown_model_ends_the_command_with_code_5(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "info", "sam9"]) == 5
+    assert capsys.readouterr().err.startswith("medsam2: There is no model")
+
+
+def test_an_unknown_command_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["segmnet"]) == 2
+    assert "no command 'segmnet'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["models", "list"], ["segment", "--help"]])
+def test_help_and_lists_do_not_import_torch(arguments: list[str]) -> None:
+    code = (
+        "import sys; from medsam2_engine.__main__ import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else 0)"
+    )
+    source = str(Path(models.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": source}, check=False)
+    assert done.returncode == 0
