@@ -1,0 +1,42 @@
+"""The checks of `dev.py lint`, so that one green pytest says everything."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def load_dev():
+    spec = importlib.util.spec_from_file_location("dev", ROOT / "dev.py")
+    dev = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(dev)
+    return dev
+
+
+DEV = load_dev()
+
+
+@pytest.mark.parametrize("name", DEV.CHECKS)
+def test_check_passes(name):
+    command, variables = DEV.check_command(name, Path(sys.executable))
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **variables}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_pre_commit_runs_every_check_and_downloads_nothing():
+    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    for name in DEV.CHECKS:
+        assert f"entry: python3 dev.py lint {name}\n" in text
+    assert text.count("- repo:") == text.count("- repo: local") == 1
+    assert "additional_dependencies" not in text
+
+
+def test_pre_commit_accepts_its_configuration():
+    command = [sys.executable, "-m", "pre_commit", "validate-config", ROOT / ".pre-commit-config.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
