@@ -4,8 +4,8 @@
 process decides when that happens, so the same client serves Slicer's QProcess and the command line's pipe.
 
 What it promises to whoever makes a request: the events of that request in their order, then exactly one end. A worker
-that dies, speaks another protocol or talks nonsense ends everything pending as `Failed`. Nothing ends twice, and nothing
-is heard of a request after its end.
+that dies, speaks another protocol or talks nonsense ends everything pending as `Failed`. Nothing ends twice, and
+nothing is heard of a request after its end.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Optional, Protocol, Union
+from typing import Callable, Protocol
 
 from medsam2_protocol.messages import (
     PROTOCOL,
@@ -51,14 +51,14 @@ class EngineClient:
     """Requests out, events and ends in."""
 
     def __init__(self, transport: Transport) -> None:
-        self.hello: Optional[Hello] = None
+        self.hello: Hello | None = None
         self.on_hello: Callable[[Hello], None] = _ignore
         self._transport = transport
         self._numbers = itertools.count(1)
-        self._pending: Dict[str, _Pending] = {}
-        self._waiting: List[bytes] = []
+        self._pending: dict[str, _Pending] = {}
+        self._waiting: list[bytes] = []
         self._partial = b""
-        self._broken: Optional[Failed] = None
+        self._broken: Failed | None = None
         self._last_pong = 0
 
     @property
@@ -75,7 +75,7 @@ class EngineClient:
 
         Before `Hello` it waits; after the worker's end it is answered at once as `Failed`.
         """
-        request_id = "r{}".format(next(self._numbers))
+        request_id = f"r{next(self._numbers)}"
         if self._broken is not None:
             on_end(replace(self._broken, id=request_id))
             return request_id
@@ -120,7 +120,7 @@ class EngineClient:
         try:
             message = from_json(line, Message)
         except MalformedMessage as error:
-            self.end_all("worker_died", "The engine sent something that is no message ({}). Restart it.".format(error))
+            self.end_all("worker_died", f"The engine sent something that is no message ({error}). Restart it.")
             return
         self._dispatch(message)
 
@@ -141,7 +141,7 @@ class EngineClient:
             self._transport.send(data)
         self.on_hello(hello)
 
-    def _on_end(self, end: Union[Done, Failed, Cancelled]) -> None:
+    def _on_end(self, end: Done | Failed | Cancelled) -> None:
         pending = self._pending.pop(end.id, None)
         if pending is not None:
             pending.on_end(end)
@@ -153,8 +153,8 @@ class EngineClient:
             return True
         self.end_all(
             "protocol_mismatch",
-            "The engine speaks protocol {}, this program speaks protocol {}. Update the older of the two: reinstall the "
-            "engine from the module that uses it.".format(theirs, PROTOCOL),
+            f"The engine speaks protocol {theirs}, this program speaks protocol {PROTOCOL}. Update the older of the two: "
+            "reinstall the engine from the module that uses it.",
         )
         return False
 

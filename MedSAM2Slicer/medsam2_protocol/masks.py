@@ -1,6 +1,6 @@
 """A mask as it travels: the bounding box of its voxels and one bit per voxel inside that box.
 
-A slice of a lesion costs some 300 bytes. The box is in voxels of the volume, in KJI order like the array it is cut from.
+A slice of a lesion costs some 300 bytes. The box is in voxels of the volume, in KJI order like the array it comes from.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import Tuple
 
 import numpy as np
 
-Triple = Tuple[int, int, int]
+Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class MaskRegion:
         if min(self.start_kji) < 0 or min(self.shape_kji) < 0:
             raise ValueError("a mask region cannot start or extend below zero")
         if len(self._packed()) != (self.voxel_count + 7) // 8:
-            raise ValueError("a mask of {} voxels needs another number of bytes".format(self.voxel_count))
+            raise ValueError(f"a mask of {self.voxel_count} voxels needs another number of bytes")
 
     @property
     def voxel_count(self) -> int:
@@ -62,7 +61,7 @@ class MaskRegion:
             ValueError: the region does not fit into the array.
         """
         if any(stop > size for stop, size in zip(self.stop_kji, mask_kji.shape)):
-            raise ValueError("the mask region ends at {}, outside {}".format(self.stop_kji, mask_kji.shape))
+            raise ValueError(f"the mask region ends at {self.stop_kji}, outside {mask_kji.shape}")
         box = tuple(slice(start, stop) for start, stop in zip(self.start_kji, self.stop_kji))
         mask_kji[box][self.voxels()] = 1
 
@@ -94,6 +93,6 @@ def region_of_slice(mask: np.ndarray, axis_kji: int, index: int) -> MaskRegion:
     return region_of_mask(np.expand_dims(mask, axis_kji), (offset[0], offset[1], offset[2]))
 
 
-def _extent(mask_kji: np.ndarray, axis: int) -> Tuple[int, int]:
+def _extent(mask_kji: np.ndarray, axis: int) -> tuple[int, int]:
     occupied = np.flatnonzero(mask_kji.any(axis=tuple(other for other in range(3) if other != axis)))
     return int(occupied[0]), int(occupied[-1])

@@ -11,7 +11,6 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Optional, Tuple
 
 from medsam2_protocol.masks import MaskRegion
 from medsam2_protocol.prompts import SegmentPrompts, _check_slice
@@ -19,8 +18,8 @@ from medsam2_protocol.tagged import tagged
 
 PROTOCOL = 1
 
-Row = Tuple[float, float, float, float]
-Matrix = Tuple[Row, Row, Row, Row]
+Row = tuple[float, float, float, float]
+Matrix = tuple[Row, Row, Row, Row]
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Window:
 
     def __post_init__(self) -> None:
         if not self.lower < self.upper:
-            raise ValueError("a window needs lower < upper, not {} and {}".format(self.lower, self.upper))
+            raise ValueError(f"a window needs lower < upper, not {self.lower} and {self.upper}")
 
 
 class Message:
@@ -89,7 +88,7 @@ class OpenVolume(Request):
     volume_id: str
     path: str
     dtype: str
-    shape_kji: Tuple[int, int, int]
+    shape_kji: tuple[int, int, int]
     ijk_to_ras: Matrix
     modality: str = ""
 
@@ -115,7 +114,7 @@ class Predict(Request):
     slice: int
     model: str = "embedded"
     device: str = "auto"
-    window: Optional[Window] = None
+    window: Window | None = None
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.slice)
@@ -132,20 +131,20 @@ class Propagate(Request):
 
     id: str
     volume_id: str
-    segments: Tuple[SegmentPrompts, ...]
+    segments: tuple[SegmentPrompts, ...]
     axis: str
-    first: Optional[int] = None
-    last: Optional[int] = None
+    first: int | None = None
+    last: int | None = None
     model: str = "embedded"
     device: str = "auto"
-    window: Optional[Window] = None
+    window: Window | None = None
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, 0)
         if (self.first is None) != (self.last is None):
             raise ValueError("a range needs a first and a last slice")
         if self.first is not None and self.last is not None and not 0 <= self.first <= self.last:
-            raise ValueError("a range needs 0 <= first <= last, not {} and {}".format(self.first, self.last))
+            raise ValueError(f"a range needs 0 <= first <= last, not {self.first} and {self.last}")
 
 
 @tagged("cancel")
@@ -174,9 +173,9 @@ class Hello(Message):
 
     protocol: int
     version: str
-    models: Tuple[ModelInfo, ...]
-    prompt_types: Tuple[str, ...]
-    devices: Tuple[DeviceInfo, ...]
+    models: tuple[ModelInfo, ...]
+    prompt_types: tuple[str, ...]
+    devices: tuple[DeviceInfo, ...]
     pid: int
 
 
@@ -232,8 +231,8 @@ class Failed(End):
     """The request did not succeed; nothing that was sent before is taken back.
 
     `code` is for programs: bad_request, no_such_volume, no_such_model, unreadable, out_of_memory, internal, and from
-    the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what happened and what to
-    do next.
+    the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what happened and what
+    to do next.
     """
 
     id: str

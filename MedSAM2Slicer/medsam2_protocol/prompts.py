@@ -2,22 +2,22 @@
 
 Coordinates are IJK with the centre of a voxel at an integer, so a box from 3 to 5 covers the voxels 3, 4 and 5.
 Fractions are allowed and rounded to a thousandth of a voxel, so that the same prompt gives the same mask whichever way
-its coordinates were computed. A slice is named by its axis letter ("I", "J" or "K") and its index on that axis; inside a
-slice a position is the two remaining IJK coordinates in rising order (I before J before K).
+its coordinates were computed. A slice is named by its axis letter ("I", "J" or "K") and its index on that axis; inside
+a slice a position is the two remaining IJK coordinates in rising order (I before J before K).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Tuple, Union
+from typing import Union
 
 from medsam2_protocol.masks import MaskRegion
 from medsam2_protocol.tagged import tagged
 
 AXES = ("I", "J", "K")
-Pair = Tuple[float, float]
-Position = Tuple[float, float, float]
+Pair = tuple[float, float]
+Position = tuple[float, float, float]
 
 
 @tagged("box")
@@ -34,7 +34,7 @@ class BoxPrompt:
         _check_slice(self.axis, self.slice)
         low, high = _rounded(self.min), _rounded(self.max)
         if low[0] > high[0] or low[1] > high[1]:
-            raise ValueError("a box needs min <= max, not {} and {}".format(low, high))
+            raise ValueError(f"a box needs min <= max, not {low} and {high}")
         object.__setattr__(self, "min", low)
         object.__setattr__(self, "max", high)
 
@@ -66,7 +66,7 @@ class MaskPrompt:
         if self.region.is_empty:
             raise ValueError("a mask prompt needs at least one voxel")
         if self.region.start_kji[axis] != self.slice or self.region.shape_kji[axis] != 1:
-            raise ValueError("the mask does not lie in slice {} of axis {}".format(self.slice, self.axis))
+            raise ValueError(f"the mask does not lie in slice {self.slice} of axis {self.axis}")
 
 
 Prompt = Union[BoxPrompt, PointPrompt, MaskPrompt]
@@ -77,7 +77,7 @@ class SegmentPrompts:
     """All prompts of one segment. `segment_id` comes back with every mask."""
 
     segment_id: str
-    prompts: Tuple[Prompt, ...]
+    prompts: tuple[Prompt, ...]
 
 
 def axis_ijk(axis: str) -> int:
@@ -99,11 +99,11 @@ def slice_of_prompt(prompt: Prompt, axis: str) -> int:
 
 def _check_slice(axis: str, index: int) -> None:
     if axis not in AXES:
-        raise ValueError("the slice axis is I, J or K, not {!r}".format(axis))
+        raise ValueError(f"the slice axis is I, J or K, not {axis!r}")
     if index < 0:
-        raise ValueError("there is no slice {}".format(index))
+        raise ValueError(f"there is no slice {index}")
 
 
-def _rounded(values: Tuple[float, ...]) -> Tuple[float, ...]:
+def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:
     """Thousandths of a voxel; adding 0.0 turns -0.0 into 0.0."""
     return tuple(round(float(value), 3) + 0.0 for value in values)

@@ -10,23 +10,23 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
-from typing import Any, Callable, Dict, Tuple, Type, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, Callable, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
-_TAG_OF: Dict[type, str] = {}
-_TYPE_OF: Dict[str, type] = {}
+_TAG_OF: dict[type, str] = {}
+_TYPE_OF: dict[str, type] = {}
 
 
 class MalformedMessage(ValueError):
     """A text that is not one of our messages. The sentence says which part is wrong."""
 
 
-def tagged(tag: str) -> Callable[[Type[T]], Type[T]]:
+def tagged(tag: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: give a frozen dataclass the name under which it travels."""
 
-    def register(cls: Type[T]) -> Type[T]:
+    def register(cls: type[T]) -> type[T]:
         assert tag not in _TYPE_OF, "two messages are tagged " + tag
         _TAG_OF[cls] = tag
         _TYPE_OF[tag] = cls
@@ -40,7 +40,7 @@ def to_json(value: object) -> str:
     return json.dumps(to_jsonable(value), separators=(",", ":"), allow_nan=False)
 
 
-def from_json(text: Union[str, bytes], expected: Type[T]) -> T:
+def from_json(text: str | bytes, expected: type[T]) -> T:
     """Read one message.
 
     Raises:
@@ -49,7 +49,7 @@ def from_json(text: Union[str, bytes], expected: Type[T]) -> T:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise MalformedMessage("not a JSON text: {}".format(error)) from error
+        raise MalformedMessage(f"not a JSON text: {error}") from error
     return from_jsonable(data, expected)
 
 
@@ -63,10 +63,10 @@ def to_jsonable(value: Any) -> Any:
         return [to_jsonable(item) for item in value]
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError("{} cannot travel in a message".format(type(value).__name__))
+    raise TypeError(f"{type(value).__name__} cannot travel in a message")
 
 
-def from_jsonable(data: Any, expected: Type[T]) -> T:
+def from_jsonable(data: Any, expected: type[T]) -> T:
     """The dataclass that `data` describes; see `from_json`."""
     return _read(data, expected, expected.__name__)  # type: ignore[no-any-return]
 
@@ -84,7 +84,7 @@ def _read(data: Any, kind: Any, where: str) -> Any:
     return _read_plain(data, kind, where)
 
 
-def _read_union(data: Any, choices: Tuple[Any, ...], where: str) -> Any:
+def _read_union(data: Any, choices: tuple[Any, ...], where: str) -> Any:
     if data is None and type(None) in choices:
         return None
     present = [choice for choice in choices if choice is not type(None)]
@@ -97,19 +97,19 @@ def _read_union(data: Any, choices: Tuple[Any, ...], where: str) -> Any:
     raise MalformedMessage("{}: {!r} is none of {}".format(where, tag, ", ".join(_TAG_OF[c] for c in present)))
 
 
-def _read_tuple(data: Any, items: Tuple[Any, ...], where: str) -> Any:
+def _read_tuple(data: Any, items: tuple[Any, ...], where: str) -> Any:
     if not isinstance(data, list):
-        raise MalformedMessage("{}: a list was expected, not {!r}".format(where, data))
+        raise MalformedMessage(f"{where}: a list was expected, not {data!r}")
     if len(items) == 2 and items[1] is Ellipsis:
-        return tuple(_read(value, items[0], "{}[{}]".format(where, n)) for n, value in enumerate(data))
+        return tuple(_read(value, items[0], f"{where}[{n}]") for n, value in enumerate(data))
     if len(data) != len(items):
-        raise MalformedMessage("{}: {} values were expected, not {}".format(where, len(items), len(data)))
-    return tuple(_read(value, item, "{}[{}]".format(where, n)) for n, (value, item) in enumerate(zip(data, items)))
+        raise MalformedMessage(f"{where}: {len(items)} values were expected, not {len(data)}")
+    return tuple(_read(value, item, f"{where}[{n}]") for n, (value, item) in enumerate(zip(data, items)))
 
 
 def _read_tagged(data: Any, base: type, where: str) -> Any:
     if not isinstance(data, dict):
-        raise MalformedMessage("{}: an object was expected, not {!r}".format(where, data))
+        raise MalformedMessage(f"{where}: an object was expected, not {data!r}")
     cls = _TYPE_OF.get(data.get("type", ""))
     if cls is None or not issubclass(cls, base):
         raise MalformedMessage("{}: unknown type {!r}".format(where, data.get("type")))
@@ -118,7 +118,7 @@ def _read_tagged(data: Any, base: type, where: str) -> Any:
 
 def _read_fields(data: Any, cls: Any, where: str) -> Any:
     if not isinstance(data, dict):
-        raise MalformedMessage("{}: an object was expected, not {!r}".format(where, data))
+        raise MalformedMessage(f"{where}: an object was expected, not {data!r}")
     kinds = _field_types(cls)
     unknown = sorted(set(data) - set(kinds))
     if unknown:
@@ -126,11 +126,11 @@ def _read_fields(data: Any, cls: Any, where: str) -> Any:
     missing = [f.name for f in fields(cls) if f.name not in data and f.default is MISSING]
     if missing:
         raise MalformedMessage("{}: missing field {}".format(where, ", ".join(missing)))
-    values = {name: _read(value, kinds[name], "{}.{}".format(where, name)) for name, value in data.items()}
+    values = {name: _read(value, kinds[name], f"{where}.{name}") for name, value in data.items()}
     try:
         return cls(**values)
     except ValueError as error:
-        raise MalformedMessage("{}: {}".format(where, error)) from error
+        raise MalformedMessage(f"{where}: {error}") from error
 
 
 def _read_plain(data: Any, kind: Any, where: str) -> Any:
@@ -141,8 +141,8 @@ def _read_plain(data: Any, kind: Any, where: str) -> Any:
     raise MalformedMessage("{}: {} was expected, not {!r}".format(where, getattr(kind, "__name__", kind), data))
 
 
-@lru_cache(maxsize=None)
-def _field_types(cls: type) -> Dict[str, Any]:
+@cache
+def _field_types(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 

@@ -1,0 +1,271 @@
+"""Serve the protocol over two byte streams. `worker.py` says which rules hold; this file keeps them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+
+from medsam2_engine.backends.base import Backend
+from medsam2_engine.backends.load import load_backend
+from medsam2_engine.device import list_devices, set_thread_policy
+from medsam2_engine.errors import BadRequest, EngineError
+from medsam2_engine.models import all_models, is_installed
+from medsam2_engine.parent import exit_with_parent
+from medsam2_engine.propagation import SliceMask
+from medsam2_engine.session import Session
+from medsam2_engine.version import VERSION
+from medsam2_engine.volume import Volume, map_volume
+from medsam2_protocol.masks import region_of_slice
+from medsam2_protocol.messages import (
+    PROTOCOL,
+    Cancel,
+    Cancelled,
+    CloseVolume,
+    Done,
+    Failed,
+    Hello,
+    MaskChanged,
+    Message,
+    ModelInfo,
+    OpenVolume,
+    Ping,
+    Pong,
+    Predict,
+    Progress,
+    Propagate,
+    Request,
+)
+from medsam2_protocol.prompts import axis_kji
+from medsam2_protocol.tagged import MalformedMessage, from_json, to_json
+
+logger = logging.getLogger(__name__)
+PROMPT_TYPES = ("box", "point", "mask")
+OUT_OF_MEMORY = (
+    "There is not enough memory{where}. Close other programs, choose the CPU, or work on a cropped "
+    "volume. The prompts are kept."
+)
+
+
+def serve(lines_in: BinaryIO, lines_out: BinaryIO, parent_pid: int | None) -> int:
+    """Answer requests until `lines_in` ends; then the process exits."""
+    set_thread_policy()
+    if parent_pid is not None:
+        exit_with_parent(parent_pid)
+    writer = LineWriter(lines_out)
+    inbox = Inbox(writer)
+    writer.write(hello())
+    threading.Thread(target=_read, args=(lines_in, inbox), daemon=True, name="reader").start()
+    Desk(writer, inbox).work()
+    return 0
+
+
+def hello() -> Hello:
+    """Who we are and what we can do."""
+    models = tuple(
+        ModelInfo(entry.id, entry.title, entry.purpose, entry.licence, is_installed(entry)) for entry in all_models()
+    )
+    return Hello(PROTOCOL, VERSION, models, PROMPT_TYPES, list_devices(), os.getpid())
+
+
+class LineWriter:
+    """Whole lines to the host, from any thread."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def write(self, message: Message) -> None:
+        line = to_json(message).encode("utf-8") + b"\n"
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()
+
+
+class Inbox:
+    """What the host has said: a queue of requests, and which of them it no longer wants."""
+
+    def __init__(self, writer: LineWriter) -> None:
+        self._writer = writer
+        self._requests: queue.Queue[Request] = queue.Queue()
+        self._cancelled: set[str] = set()
+
+    def take(self, line: bytes) -> None:
+        """One line from the host. A line that is no message is answered, and the worker lives on."""
+        try:
+            message = from_json(line, Message)
+        except MalformedMessage as error:
+            text = f"The engine does not understand the request: {error}."
+            self._writer.write(Failed(_id_of(line), "bad_request", text))
+            return
+        if isinstance(message, Ping):
+            self._writer.write(Pong(message.number))
+        elif isinstance(message, Cancel):
+            self._cancelled.add(message.request_id)
+        elif isinstance(message, Request):
+            self._requests.put(message)
+
+    def next(self) -> Request:
+        return self._requests.get()
+
+    def is_cancelled(self, request_id: str) -> bool:
+        return request_id in self._cancelled
+
+    def forget(self, request_id: str) -> None:
+        self._cancelled.discard(request_id)
+
+
+class Desk:
+    """Works on one request after the other. Every one gets exactly one end, whatever happens."""
+
+    def __init__(self, writer: LineWriter, inbox: Inbox) -> None:
+        self._writer = writer
+        self._inbox = inbox
+        self._volumes: dict[str, Volume] = {}
+        self._backends: dict[tuple[str, str], Backend] = {}
+        self._sessions: dict[tuple[str, str, str], Session] = {}
+
+    def work(self) -> None:
+        while True:
+            request = self._inbox.next()
+            self._writer.write(self.end_of(request))
+            self._inbox.forget(request.id)
+
+    def end_of(self, request: Request) -> Done | Failed | Cancelled:
+        """Work on a request. The one place of the engine where every exception is caught."""
+        try:
+            return self._answer(request)
+        except EngineError as error:
+            return Failed(request.id, error.code, str(error))
+        except Exception as error:
+            if is_out_of_memory(error):
+                return self._out_of_memory(request)
+            logger.exception("request %s failed", request.id)
+            return Failed(
+                request.id,
+                "internal",
+                f"The engine made an error: {error!r}. The log has the details; please report it.",
+            )
+
+    def _answer(self, request: Request) -> Done | Cancelled:
+        started = time.perf_counter()
+        if self._inbox.is_cancelled(request.id):
+            return Cancelled(request.id)
+        if isinstance(request, OpenVolume):
+            self._open(request)
+        elif isinstance(request, CloseVolume):
+            self._close(request.volume_id)
+        elif isinstance(request, (Predict, Propagate)):
+            return self._segment(request, started)
+        else:
+            raise BadRequest(f"The engine has no answer to {type(request).__name__}.")
+        return Done(request.id, time.perf_counter() - started)
+
+    def _open(self, request: OpenVolume) -> None:
+        self._close(request.volume_id)
+        self._volumes[request.volume_id] = map_volume(
+            Path(request.path), request.dtype, request.shape_kji, request.ijk_to_ras, request.modality
+        )
+
+    def _close(self, volume_id: str) -> None:
+        self._volumes.pop(volume_id, None)
+        for key in [key for key in self._sessions if key[0] == volume_id]:
+            del self._sessions[key]
+
+    def _segment(self, request: Predict | Propagate, started: float) -> Done | Cancelled:
+        session = self._session(request)
+        encoded_before, slices = session.encoded, 0
+        if isinstance(request, Predict):
+            results = iter([session.predict(request.segment, request.axis, request.slice, request.window)])
+            total = 1
+        else:
+            results = session.propagate(
+                request.segments,
+                request.axis,
+                _range(request),
+                request.window,
+                lambda: self._inbox.is_cancelled(request.id),
+            )
+            total = session.expected_slices(request.axis, _range(request)) * len(request.segments)
+        for result in results:
+            slices += 1
+            self._writer.write(_mask_changed(request, result))
+            self._writer.write(Progress(request.id, slices, max(total, slices), f"Slice {result.slice}"))
+        if self._inbox.is_cancelled(request.id):
+            return Cancelled(request.id)
+        seconds = time.perf_counter() - started
+        return Done(request.id, seconds, slices, session.encoded - encoded_before, session.backend.device_name)
+
+    def _session(self, request: Predict | Propagate) -> Session:
+        if request.volume_id not in self._volumes:
+            raise BadRequest(f"No volume {request.volume_id!r} is open. Open it again.")
+        key = (request.volume_id, request.model, request.device)
+        if key not in self._sessions:
+            self._sessions[key] = Session(self._volumes[request.volume_id], self._backend(request))
+        return self._sessions[key]
+
+    def _backend(self, request: Predict | Propagate) -> Backend:
+        key = (request.model, request.device)
+        if key not in self._backends:
+            self._writer.write(Progress(request.id, 0, 0, f"Loading the model {request.model}"))
+            self._backends[key] = load_backend(*key)
+        return self._backends[key]
+
+    def _out_of_memory(self, request: Request) -> Failed:
+        self._sessions.clear()
+        self._backends.clear()
+        where = ""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            where = " on the device"
+        return Failed(request.id, "out_of_memory", OUT_OF_MEMORY.format(where=where))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """torch raises its own type for CUDA, and a RuntimeError in words for the CPU."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _mask_changed(request: Predict | Propagate, result: SliceMask) -> MaskChanged:
+    region = region_of_slice(result.mask, axis_kji(result.axis), result.slice)
+    return MaskChanged(
+        request.id,
+        request.volume_id,
+        result.segment_id,
+        result.axis,
+        result.slice,
+        region,
+        round(result.object_score, 4),
+        round(result.predicted_iou, 4),
+    )
+
+
+def _range(request: Propagate) -> tuple[int, int] | None:
+    return None if request.first is None or request.last is None else (request.first, request.last)
+
+
+def _id_of(line: bytes) -> str:
+    """The id of a request that is otherwise wrong, so that its sender hears of it."""
+    try:
+        request = json.loads(line)
+    except ValueError:
+        return ""
+    found = request.get("id", "") if isinstance(request, dict) else ""
+    return found if isinstance(found, str) else ""
+
+
+def _read(lines_in: BinaryIO, inbox: Inbox) -> None:
+    """Until the host closes the stream. `os._exit`: the main thread may be deep in a computation."""
+    for line in iter(lines_in.readline, b""):
+        if line.strip():
+            inbox.take(line)
+    os._exit(0)

@@ -1,0 +1,166 @@
+"""One open volume and one model: predict a slice, propagate through slices.
+
+A session keeps nothing but encoded frames, and those only to save time: the same request gives the same masks whatever
+was asked before. All prompts of a segment come with every request, in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+
+from medsam2_engine.backends.base import Backend
+from medsam2_engine.errors import BadRequest
+from medsam2_engine.features import FeatureCache
+from medsam2_engine.frames import FrameStack, SliceStack
+from medsam2_engine.model.frame import FrameMask
+from medsam2_engine.propagation import Anchor, Scene, SliceMask, mask_on_slice, take_turns, walks_of_segment
+from medsam2_engine.slice_prompts import SlicePrompts, prompts_by_slice
+from medsam2_engine.volume import Volume
+from medsam2_protocol.messages import Window
+from medsam2_protocol.prompts import SegmentPrompts
+
+FEATURE_BUDGET_BYTES = 1 << 30
+
+
+def _never() -> bool:
+    return False
+
+
+class Session:
+    """Answers requests about one volume with one model. One thread uses it."""
+
+    def __init__(self, volume: Volume, backend: Backend, feature_budget_bytes: int = FEATURE_BUDGET_BYTES) -> None:
+        self.volume = volume
+        self.backend = backend
+        self._features: FeatureCache[Any] = FeatureCache(feature_budget_bytes)
+
+    @property
+    def encoded(self) -> int:
+        """Images encoded so far."""
+        return self._features.misses
+
+    @torch.inference_mode()
+    def predict(self, segment: SegmentPrompts, axis: str, slice_index: int, window: Window | None = None) -> SliceMask:
+        """The mask of one slice from the prompts on it.
+
+        Raises:
+            BadRequest: no prompt on that slice, or prompts that make no sense (`prompts_by_slice`).
+        """
+        slices = SliceStack(self.volume, axis)
+        prompts = prompts_by_slice(segment, slices)
+        if slice_index not in prompts:
+            raise BadRequest(f"There is no prompt on slice {slice_index}. Draw a box or click a point on it.")
+        anchor = self._anchor(slices, slice_index, prompts[slice_index], window)
+        return _result(segment.segment_id, slices, anchor)
+
+    def propagate(
+        self,
+        segments: Sequence[SegmentPrompts],
+        axis: str,
+        slice_range: tuple[int, int] | None = None,
+        window: Window | None = None,
+        is_cancelled: Callable[[], bool] = _never,
+    ) -> Iterator[SliceMask]:
+        """The masks of the prompted slices, then of their neighbours, outwards, one slice of one segment at a time.
+
+        slice_range: first and last slice that are known to hold the objects; nothing outside is touched. Without it,
+        every direction goes on until its object ends.
+
+        Raises:
+            BadRequest: prompts that make no sense, a prompted slice outside the range, a range outside the volume.
+        """
+        slices = SliceStack(self.volume, axis)
+        prompts = [(segment.segment_id, prompts_by_slice(segment, slices)) for segment in segments]
+        first, last = _checked_range(slice_range, slices, [index for _, found in prompts for index in found])
+        scene = Scene(self.backend, slices, self._encoded, window, slice_range is not None)
+        return self._propagate(scene, prompts, first, last, is_cancelled)
+
+    def expected_slices(self, axis: str, slice_range: tuple[int, int] | None) -> int:
+        """Slices of one segment that a propagation visits at most."""
+        first, last = slice_range or (0, SliceStack(self.volume, axis).count - 1)
+        return last - first + 1
+
+    def _propagate(
+        self,
+        scene: Scene,
+        prompts: Sequence[tuple[str, dict[int, SlicePrompts]]],
+        first: int,
+        last: int,
+        is_cancelled: Callable[[], bool],
+    ) -> Iterator[SliceMask]:
+        walks = []
+        for segment_id, found in prompts:
+            anchors = []
+            for index, slice_prompts in found.items():
+                if is_cancelled():
+                    return
+                with torch.inference_mode():
+                    anchors.append(self._anchor(scene.slices, index, slice_prompts, scene.window))
+                yield _result(segment_id, scene.slices, anchors[-1])
+            with torch.inference_mode():
+                walks += walks_of_segment(scene, segment_id, anchors, first, last)
+        yield from take_turns(walks, is_cancelled)
+
+    def _anchor(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> Anchor:
+        frames = self.backend.framing.frames(slices, index, prompts, window)
+        if prompts.mask is None and prompts.box is None:
+            frames = self._focused(frames, slices, index, prompts, window)
+        answer = self._answer(frames, index, prompts)
+        if prompts.mask is not None and not prompts.clicks:
+            return Anchor(index, frames, answer, prompts.mask)
+        return Anchor(index, frames, answer, mask_on_slice(frames, answer, slices, gated=False))
+
+    def _focused(
+        self, frames: FrameStack, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
+    ) -> FrameStack:
+        """A click does not say how large the object is; a first mask does."""
+        mask = mask_on_slice(frames, self._answer(frames, index, prompts), slices, gated=False)
+        return self.backend.framing.focused(frames, slices, index, mask, window) if mask.any() else frames
+
+    def _answer(self, frames: FrameStack, index: int, prompts: SlicePrompts) -> FrameMask:
+        """The mask after all prompts of a slice, one click after the other, as they were made."""
+        features = self._encoded(frames, index)
+        framing, grid = self.backend.framing, frames.grid
+        answer = None
+        if prompts.mask is not None:
+            answer = self.backend.from_mask(features, grid.mask_in_frame(prompts.mask))
+        elif prompts.box is not None:
+            answer = self.backend.prompt(features, framing.points(grid, prompts.box, ()))
+        for count in range(_first_clicks(prompts), len(prompts.clicks) + 1):
+            points = framing.points(grid, prompts.box, prompts.clicks[:count])
+            answer = self.backend.prompt(features, points, answer.logits if answer is not None else None)
+        assert answer is not None, "prompts_by_slice lets no empty prompts through"
+        return answer
+
+    def _encoded(self, frames: FrameStack, index: int) -> Any:
+        return self._features.get((frames.key, index), lambda: self.backend.encode(frames.pixels(index)))
+
+
+def _first_clicks(prompts: SlicePrompts) -> int:
+    """How many clicks the first answer needs: one after a box or mask, else all up to the first positive one."""
+    if prompts.mask is not None or prompts.box is not None:
+        return 1
+    return next(number for number, click in enumerate(prompts.clicks, 1) if click.positive)
+
+
+def _result(segment_id: str, slices: SliceStack, anchor: Anchor) -> SliceMask:
+    answer = anchor.answer
+    return SliceMask(segment_id, slices.axis, anchor.index, anchor.mask, answer.object_score, answer.predicted_iou)
+
+
+def _checked_range(slice_range: tuple[int, int] | None, slices: SliceStack, prompted: Sequence[int]) -> tuple[int, int]:
+    if slice_range is None:
+        return 0, slices.count - 1
+    first, last = slice_range
+    if not 0 <= first <= last < slices.count:
+        raise BadRequest(
+            f"The range {first} to {last} does not lie in the volume, which has slices 0 to {slices.count - 1} on axis "
+            f"{slices.axis}."
+        )
+    outside = [index for index in prompted if not first <= index <= last]
+    if outside:
+        raise BadRequest(f"The prompt on slice {outside[0]} lies outside the range {first} to {last}. Widen the range.")
+    return first, last
