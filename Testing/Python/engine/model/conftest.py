@@ -6,8 +6,8 @@ contributes nothing would hide its errors.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from medsam2_engine.model.bank import Memory, MemoryBank
 from medsam2_engine.model.config import HieraConfig, Sam2Config
-from medsam2_engine.model.frame import FrameMask, FramePrompt
+from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.keys import to_official
 from medsam2_engine.model.sam2 import Sam2
 
-EMBEDDED = Path(__file__).parents[4] / "MedSAM2Slicer/Resources/Models/embedded"
 OBJECT_ID = 1
 
 
@@ -80,7 +79,23 @@ def pair(request: pytest.FixtureRequest) -> "Pair":
 
 @pytest.fixture(scope="session")
 def make_pair() -> Any:
+    """A function from a configuration to a pair; importing transformers is left to the tests that compare."""
     return _make_pair
+
+
+@pytest.fixture(scope="session")
+def pair_type() -> type["Pair"]:
+    return Pair
+
+
+@pytest.fixture(scope="session")
+def phantom_of() -> Any:
+    return phantom
+
+
+@pytest.fixture(scope="session")
+def transformers_config_of() -> Any:
+    return transformers_config
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +116,17 @@ class Pair:
     @property
     def config(self) -> Sam2Config:
         return self.ours.config
+
+    @cached_property
+    def features(self) -> list[ImageFeatures]:
+        """Every frame, encoded once for all tests."""
+        return [self.ours.encode(frame[None]) for frame in self.frames]
+
+    @cached_property
+    def their_features(self) -> Any:
+        from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceCache
+
+        return Sam2VideoInferenceCache(max_vision_features_cache_size=len(self.frames))
 
     @property
     def box(self) -> FramePrompt:
@@ -139,29 +165,24 @@ class OurSession:
     memories: dict[int, Memory] = field(default_factory=dict)
 
     def prompt(self, frame: int, prompt: FramePrompt) -> FrameMask:
-        model, features = self.pair.ours, self._features(frame)
-        self.masks[frame] = model.prompt(features, prompt)
-        self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=True)
-        self.bank.add_conditioning(frame, self.memories[frame])
-        return self.masks[frame]
+        return self._condition(frame, self.pair.ours.prompt(self.pair.features[frame], prompt))
 
     def draw(self, frame: int, mask: Tensor) -> FrameMask:
-        model, features = self.pair.ours, self._features(frame)
-        self.masks[frame] = model.from_mask(features, mask)
-        self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=True)
-        self.bank.add_conditioning(frame, self.memories[frame])
-        return self.masks[frame]
+        return self._condition(frame, self.pair.ours.from_mask(self.pair.features[frame], mask))
 
     def follow(self, frames: range, prompt: FramePrompt | None = None) -> None:
         model = self.pair.ours
         for frame in frames:
-            features = self._features(frame)
+            features = self.pair.features[frame]
             self.masks[frame] = model.track(features, self.bank, frame, prompt)
             self.memories[frame] = model.remember(features, self.masks[frame], from_prompt=prompt is not None)
             self.bank.add(frame, self.memories[frame])
 
-    def _features(self, frame: int) -> Any:
-        return self.pair.ours.encode(self.pair.frames[frame : frame + 1])
+    def _condition(self, frame: int, mask: FrameMask) -> FrameMask:
+        self.masks[frame] = mask
+        self.memories[frame] = self.pair.ours.remember(self.pair.features[frame], mask, from_prompt=True)
+        self.bank.add_conditioning(frame, self.memories[frame])
+        return mask
 
 
 class TheirSession:
@@ -175,15 +196,12 @@ class TheirSession:
         self.session = Sam2VideoInferenceSession(
             video=pair.frames, video_height=size, video_width=size, dtype=torch.float32
         )
+        self.session.cache = pair.their_features
         self.object = self.session.obj_id_to_idx(OBJECT_ID)
 
     def prompt(self, frame: int, prompt: FramePrompt) -> Tensor:
         self._add(frame, prompt)
         return self.model(self.session, frame_idx=frame).pred_masks[0, 0]
-
-    def correct(self, frame: int, prompt: FramePrompt, reverse: bool = False) -> Tensor:
-        self._add(frame, prompt)
-        return self.model(self.session, frame_idx=frame, reverse=reverse).pred_masks[0, 0]
 
     def draw(self, frame: int, mask: Tensor) -> Tensor:
         self.session.add_mask_inputs(self.object, frame, mask[None, None].float())
@@ -347,7 +365,3 @@ def phantom(frames: int, size: int, seed: int = 0) -> Tensor:
         image = 1.5 * drifting + 0.8 * still + 0.1 * torch.randn(size, size, generator=generator)
         images.append(image.expand(3, -1, -1))
     return torch.stack(images)
-
-
-def sam2_0(config: Sam2Config) -> Sam2Config:
-    return replace(config, occlusion_embedding=False, pointer_time_encoding=False)
