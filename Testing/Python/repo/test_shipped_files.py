@@ -34,7 +34,7 @@ def test_every_resource_is_listed_and_every_listed_resource_exists():
     assert listed("MODULE_PYTHON_RESOURCES") == {file for file in in_the_tree() if not file.endswith(".py")}
 
 
-def test_one_python_file_lies_beside_the_module_folder_list():
+def test_nothing_but_the_module_itself_lies_in_its_folder():
     assert [path.name for path in MODULE.glob("*.py")] == ["MedSAM2Slicer.py"]
 
 
