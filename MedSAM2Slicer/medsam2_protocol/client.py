@@ -153,7 +153,7 @@ class EngineClient:
             return True
         self.end_all(
             "protocol_mismatch",
-            f"The engine speaks protocol {theirs}, this program speaks protocol {PROTOCOL}. Update the older of the two: "
+            f"The engine speaks protocol {theirs}, this program speaks protocol {PROTOCOL}. Update the older one: "
             "reinstall the engine from the module that uses it.",
         )
         return False

@@ -11,6 +11,7 @@ The rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Optional
 
 from medsam2_protocol.masks import MaskRegion
 from medsam2_protocol.prompts import SegmentPrompts, _check_slice
@@ -52,6 +53,11 @@ class Window:
     def __post_init__(self) -> None:
         if not self.lower < self.upper:
             raise ValueError(f"a window needs lower < upper, not {self.lower} and {self.upper}")
+
+
+# Field types are evaluated to read a message, on Python 3.9 too, where `int | None` is an error.
+MaybeIndex = Optional[int]
+MaybeWindow = Optional[Window]
 
 
 class Message:
@@ -114,7 +120,7 @@ class Predict(Request):
     slice: int
     model: str = "embedded"
     device: str = "auto"
-    window: Window | None = None
+    window: MaybeWindow = None
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.slice)
@@ -133,11 +139,11 @@ class Propagate(Request):
     volume_id: str
     segments: tuple[SegmentPrompts, ...]
     axis: str
-    first: int | None = None
-    last: int | None = None
+    first: MaybeIndex = None
+    last: MaybeIndex = None
     model: str = "embedded"
     device: str = "auto"
-    window: Window | None = None
+    window: MaybeWindow = None
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, 0)
