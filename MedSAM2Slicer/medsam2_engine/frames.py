@@ -74,7 +74,7 @@ class SliceStack:
 
     def slice(self, index: int) -> Image:
         """A float32 copy of slice `index`, (rows, columns), free of NaN and infinities."""
-        values = np.take(self.volume.voxels_kji, index, axis=axis_kji(self.axis)).astype(np.float32)
+        values = np.array(np.take(self.volume.voxels_kji, index, axis=axis_kji(self.axis)), dtype=np.float32)
         return values if np.isfinite(values).all() else np.nan_to_num(values, posinf=0.0, neginf=0.0)
 
 

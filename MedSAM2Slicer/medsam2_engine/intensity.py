@@ -35,7 +35,7 @@ def default_window(volume: Volume) -> Window:
 def apply_window(values: npt.NDArray[np.float32], window: Window) -> npt.NDArray[np.float32]:
     """Intensities clipped to the window and scaled to 0..1, float32, same shape."""
     scaled = (values - window.lower) / (window.upper - window.lower)
-    return np.clip(scaled, 0.0, 1.0).astype(np.float32)
+    return np.asarray(np.clip(scaled, 0.0, 1.0), dtype=np.float32)
 
 
 def constant_background(volume: Volume) -> float | None:
