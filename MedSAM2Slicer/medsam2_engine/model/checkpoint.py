@@ -20,8 +20,11 @@ from medsam2_engine.model.config import Sam2Config
 from medsam2_engine.model.errors import CheckpointError
 from medsam2_engine.model.keys import is_transformers_layout, to_official
 from medsam2_engine.model.sam2 import Sam2
+from medsam2_engine.model.transformers_config import from_transformers
 
 _AGAIN = "Download the model again, or choose another one."
+# What a damaged pickle may raise besides UnpicklingError, says the pickle module.
+_DAMAGE = (RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError)
 _SHOWN = 8  # names listed in a message before "and more"
 
 
@@ -52,7 +55,7 @@ def read_config(path: Path) -> Sam2Config:
         raise CheckpointError(f"{path} cannot be read: {error}. {_AGAIN}") from error
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path} is not a model's configuration. {_AGAIN}")
-    return Sam2Config.from_transformers(entries)
+    return from_transformers(entries)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -75,15 +78,15 @@ def _read_torch(path: Path) -> dict[str, Tensor]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path} holds more than weights, and opening it could run foreign code, so it was not opened. "
+            f"{path} was not opened: it holds more than weights, and could run foreign code, or it is damaged. "
             "Ask its author for a .safetensors file, or for a .pt file with nothing but {'model': state_dict}."
         ) from error
-    except (RuntimeError, OSError, EOFError, ValueError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(f"{path} is damaged: {error}. {_AGAIN}") from error
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(f"{path} has no state dict under 'model', as SAM 2 checkpoints do. Choose another file.")
-    return state
+    return {str(name): tensor for name, tensor in state.items()}
 
 
 def _require_match(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:

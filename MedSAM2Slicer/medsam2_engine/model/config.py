@@ -8,10 +8,8 @@ holds what differs. The defaults are SAM 2.1 as published. SAM 2.0 is the same w
 and a model runs at another resolution (a multiple of 32) with `replace(config, image_size=512)`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from typing import Any
 
 from medsam2_engine.model.errors import UnsupportedConfigError
 
@@ -39,6 +37,10 @@ class HieraConfig:
         return tuple(accumulate(self.blocks))[:3]
 
     def __post_init__(self) -> None:
+        if {len(self.dims), len(self.heads), len(self.blocks), len(self.windows)} != {4}:
+            raise UnsupportedConfigError(
+                "Hiera has four stages: give four widths, heads, numbers of blocks and windows."
+            )
         if any(dim % heads for dim, heads in zip(self.dims, self.heads, strict=True)):
             raise UnsupportedConfigError(f"Hiera widths {self.dims} cannot be split into {self.heads} heads.")
         if any(window % 2 for window in self.windows[:3]):
@@ -166,148 +168,3 @@ class Sam2Config:
             global_blocks=(23, 33, 43),
         )
         return cls(image_size=image_size, hiera=trunk)
-
-    @classmethod
-    def from_transformers(cls, entries: Mapping[str, Any]) -> "Sam2Config":
-        """The model that a transformers `config.json` of type `sam2_video` describes.
-
-        Raises UnsupportedConfigError, naming the entry, when the file describes something else than SAM 2.
-        """
-        reader = _TransformersConfig(entries)
-        reader.require_sam2()
-        size = reader.image_size()
-        hidden = reader.hidden()
-        max_cond_frames = int(reader.get("max_cond_frame_num", -1))
-        return cls(
-            image_size=size,
-            hidden=hidden,
-            hiera=reader.hiera(),
-            fpn_top_down_levels=tuple(reader.get("vision_config.fpn_top_down_levels", (2, 3))),
-            mask_prompt_channels=reader.get("prompt_encoder_config.mask_input_channels", 16),
-            decoder_heads=reader.get("mask_decoder_config.num_attention_heads", 8),
-            decoder_feed_forward=reader.get("mask_decoder_config.mlp_dim", 2048),
-            decoder_downsample=reader.get("mask_decoder_config.attention_downsample_rate", 2),
-            iou_head_hidden=reader.get("mask_decoder_config.iou_head_hidden_dim", 256),
-            multimask=reader.get("multimask_output_in_sam", True),
-            multimask_min_points=reader.get("multimask_min_pt_num", 0),
-            multimask_max_points=reader.get("multimask_max_pt_num", 1),
-            multimask_for_tracking=reader.get("multimask_output_for_tracking", True),
-            stability_fallback=reader.get("mask_decoder_config.dynamic_multimask_via_stability", True),
-            stability_delta=reader.get("mask_decoder_config.dynamic_multimask_stability_delta", 0.05),
-            stability_threshold=reader.get("mask_decoder_config.dynamic_multimask_stability_thresh", 0.98),
-            memory_layers=reader.get("memory_attention_num_layers", 4),
-            memory_heads=reader.get("memory_attention_num_attention_heads", 1),
-            memory_downsample=reader.get("memory_attention_downsample_rate", 1),
-            memory_feed_forward=reader.get("memory_attention_feed_forward_hidden_size", 2048),
-            rope_theta=reader.get("rope_parameters.rope_theta", 10000.0),
-            fuser_layers=reader.get("memory_fuser_num_layers", 2),
-            fuser_feed_forward=reader.get("memory_fuser_intermediate_dim", 1024),
-            fuser_layer_scale=reader.get("memory_fuser_layer_scale_init_value", 1e-6),
-            memory_mask_scale=reader.get("sigmoid_scale_for_mem_enc", 20.0),
-            memory_mask_bias=reader.get("sigmoid_bias_for_mem_enc", -10.0),
-            num_maskmem=reader.get("num_maskmem", 7),
-            max_object_pointers=reader.get("max_object_pointers_in_encoder", 16),
-            max_cond_frames=None if max_cond_frames == -1 else max_cond_frames,
-            occlusion_embedding=reader.get("enable_occlusion_spatial_embedding", True),
-            pointer_time_encoding=reader.get("enable_temporal_pos_encoding_for_object_pointers", True),
-        )
-
-
-class _TransformersConfig:
-    """Reads dotted entries of a transformers configuration; an absent entry has transformers' default."""
-
-    # What the modules of this package take for granted.
-    FIXED: Mapping[str, object] = {
-        "model_type": "sam2_video",
-        "vision_config.backbone_config.patch_kernel_size": [7, 7],
-        "vision_config.backbone_config.patch_stride": [4, 4],
-        "vision_config.backbone_config.patch_padding": [3, 3],
-        "vision_config.backbone_config.query_stride": [2, 2],
-        "vision_config.backbone_config.num_query_pool_stages": 3,
-        "vision_config.backbone_config.num_channels": 3,
-        "vision_config.backbone_config.hidden_act": "gelu",
-        "vision_config.backbone_config.layer_norm_eps": 1e-6,
-        "vision_config.fpn_kernel_size": 1,
-        "vision_config.num_feature_levels": 3,
-        "prompt_encoder_config.patch_size": 16,
-        "prompt_encoder_config.num_point_embeddings": 4,
-        "prompt_encoder_config.hidden_act": "gelu",
-        "mask_decoder_config.num_hidden_layers": 2,
-        "mask_decoder_config.num_multimask_outputs": 3,
-        "mask_decoder_config.iou_head_depth": 3,
-        "memory_attention_feed_forward_hidden_act": "relu",
-        "memory_encoder_output_channels": MEMORY_CHANNELS,
-        "mask_downsampler_kernel_size": 3,
-        "mask_downsampler_stride": 2,
-        "mask_downsampler_total_stride": 16,
-        "mask_downsampler_hidden_act": "gelu",
-        "memory_fuser_kernel_size": 7,
-        "memory_fuser_hidden_act": "gelu",
-        "rope_parameters.rope_type": "axial",
-    }
-    SAME_WIDTH = (
-        "vision_config.fpn_hidden_size",
-        "prompt_encoder_config.hidden_size",
-        "mask_decoder_config.hidden_size",
-        "memory_attention_hidden_size",
-        "memory_encoder_hidden_size",
-        "mask_downsampler_embed_dim",
-        "memory_fuser_embed_dim",
-    )
-
-    def __init__(self, entries: Mapping[str, Any]) -> None:
-        self._entries = entries
-
-    def get(self, name: str, default: Any) -> Any:
-        value: Any = self._entries
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        return default if value is None else value
-
-    def require_sam2(self) -> None:
-        for name, expected in self.FIXED.items():
-            if (found := self.get(name, expected)) != expected:
-                raise UnsupportedConfigError(
-                    f"config.json: {name} is {found!r} where SAM 2 has {expected!r}. "
-                    "Choose a checkpoint of the SAM 2 family, saved as a transformers Sam2VideoModel."
-                )
-
-    def image_size(self) -> int:
-        """Five entries must agree; transformers does not check, and misplaces memories when they do not."""
-        size = self.get("image_size", 1024)
-        size = size if isinstance(size, int) else size[0]
-        expected = {
-            "prompt_encoder_config.image_size": size,
-            "vision_config.backbone_config.image_size": [size, size],
-            "vision_config.backbone_feature_sizes": [[size // stride] * 2 for stride in (4, 8, 16)],
-            "memory_attention_rope_feat_sizes": [size // 16] * 2,
-        }
-        for name, value in expected.items():
-            if (found := self.get(name, value)) not in (value, [value, value]):
-                raise UnsupportedConfigError(
-                    f"config.json: image_size {size} needs {name} to be {value}, it is {found}. "
-                    "Set all five sizes of the file to the same frame."
-                )
-        return int(size)
-
-    def hidden(self) -> int:
-        widths = {name: self.get(name, 256) for name in self.SAME_WIDTH}
-        if len(set(widths.values())) > 1:
-            raise UnsupportedConfigError(f"config.json: these widths must be equal in SAM 2: {widths}.")
-        return int(widths[self.SAME_WIDTH[0]])
-
-    def hiera(self) -> HieraConfig:
-        standard = HieraConfig()
-
-        def numbers(name: str, default: tuple[int, ...]) -> Any:
-            return tuple(self.get(f"vision_config.backbone_config.{name}", default))
-
-        return HieraConfig(
-            dims=numbers("embed_dim_per_stage", standard.dims),
-            heads=numbers("num_attention_heads_per_stage", standard.heads),
-            blocks=numbers("blocks_per_stage", standard.blocks),
-            windows=numbers("window_size_per_stage", standard.windows),
-            global_blocks=numbers("global_attention_blocks", standard.global_blocks),
-            background=numbers("window_positional_embedding_background_size", standard.background),
-            mlp_ratio=self.get("vision_config.backbone_config.mlp_ratio", standard.mlp_ratio),
-        )

@@ -125,8 +125,8 @@ class Sam2(nn.Module):
         choice = self._decode(features, frame, prompt if points else None, dense, multimask)
         return FrameMask(
             logits=choice.logits[0],
-            object_score=float(choice.object_score[0]),
-            predicted_iou=float(choice.iou[0]),
+            object_score=choice.object_score[0].item(),
+            predicted_iou=choice.iou[0].item(),
             pointer=self._pointer(choice)[0],
         )
 

@@ -97,7 +97,7 @@ def test_a_pickle_that_runs_code_is_not_opened(save_pt, tmp_path, small_config):
 
 def test_a_bare_pickle_that_runs_code_is_not_opened(tmp_path, small_config):
     trace, path = tmp_path / "trace", tmp_path / "model.pt"
-    path.write_bytes(pickle.dumps(RunsCode(trace)))
+    path.write_bytes(pickle.dumps(RunsCode(trace), protocol=2))
     with pytest.raises(CheckpointError):
         load_model(path, small_config)
     assert not trace.exists()

@@ -8,6 +8,7 @@ import torch
 from medsam2_engine.model.config import HieraConfig, Sam2Config
 from medsam2_engine.model.errors import ModelError, UnsupportedConfigError
 from medsam2_engine.model.sam2 import Sam2
+from medsam2_engine.model.transformers_config import from_transformers
 
 
 @pytest.mark.parametrize(
@@ -22,11 +23,11 @@ def test_published_sizes_have_as_many_parameters_as_published(name, millions):
 
 def test_a_transformers_configuration_is_read_back(small_config, transformers_config_of):
     pytest.importorskip("transformers", reason="transformers writes the configuration")
-    assert Sam2Config.from_transformers(transformers_config_of(small_config).to_dict()) == small_config
+    assert from_transformers(transformers_config_of(small_config).to_dict()) == small_config
 
 
 def test_transformers_defaults_are_sam_2_1_tiny():
-    assert Sam2Config.from_transformers({"model_type": "sam2_video"}) == Sam2Config.hiera_tiny()
+    assert from_transformers({"model_type": "sam2_video"}) == Sam2Config.hiera_tiny()
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_transformers_defaults_are_sam_2_1_tiny():
 def test_a_transformers_configuration_that_is_not_sam_2_is_refused_by_name(entries, named):
     stated = {"memory_attention_rope_feat_sizes": [64, 64]}
     with pytest.raises(UnsupportedConfigError, match=named):
-        Sam2Config.from_transformers({"model_type": "sam2_video"} | stated | entries)
+        from_transformers({"model_type": "sam2_video"} | stated | entries)
 
 
 @pytest.mark.parametrize("size", [0, 100, 500])
