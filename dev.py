@@ -43,7 +43,7 @@ CHECKS = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),
     "mypy": ("mypy",),
-    "imports": ("lint-imports", "--no-cache"),
+    "imports": ("lint-imports", "--no-logo", "--no-cache"),
     "python39": ("vermin", "--quiet", "--no-tips", "--violations", "-t=3.9-", *HOST_SOURCES),
 }
 
@@ -294,7 +294,7 @@ def advice(complaints: str) -> str:
         return f"the disk is full. Make room (or name a roomier place with --venv and TMPDIR). {again}"
     if any(sign in complaints for sign in ("NewConnectionError", "ConnectTimeout", "ReadTimeout", "ProxyError")):
         return f"pip could not reach the package index. Look at the network and proxy settings. {again}"
-    if "No matching distribution" in complaints:
+    if "No matching distribution" in complaints or "ResolutionImpossible" in complaints:
         return f"there is no build of a package above for this Python ({sys.version.split()[0]}, {sys.platform})."
     return "pip could not install the environment; its message is above."
 

@@ -21,9 +21,10 @@ LIBRARIES = ("MedSAM2Slicer/MedSAM2SlicerLib/", "MedSAM2Slicer/medsam2_protocol/
 @pytest.fixture(scope="module")
 def tracked():
     """Every tracked file that is there, relative to the root."""
-    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip("not a git checkout")
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout, or no git")
     return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -65,6 +66,16 @@ def test_library_init_files_do_nothing(tracked):
     busy = [name for name, body in statements.items() if any(not isinstance(node, ast.Expr) for node in body)]
     assert inits
     assert busy == []
+
+
+def test_the_module_file_imports_neither_torch_nor_the_engine():
+    imported = set()
+    for node in ast.walk(ast.parse((ROOT / "MedSAM2Slicer/MedSAM2Slicer.py").read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").partition(".")[0])
+    assert imported.isdisjoint({"torch", "medsam2_engine"})
 
 
 def test_nothing_is_unpickled(tracked):
