@@ -44,8 +44,8 @@ class Sam2(nn.Module):
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, hidden))
         self.no_mem_pos_enc = nn.Parameter(torch.zeros(1, 1, hidden))  # in every checkpoint, used by none
         self.no_obj_ptr = nn.Parameter(torch.zeros(1, hidden))
-        spatial = nn.Parameter(torch.zeros(1, MEMORY_CHANNELS)) if config.occlusion_embedding else None
-        self.no_obj_embed_spatial = spatial
+        absence = nn.Parameter(torch.zeros(1, MEMORY_CHANNELS)) if config.occlusion_embedding else None
+        self.no_obj_embed_spatial = absence
 
     def encode(self, pixels: Tensor) -> ImageFeatures:
         """Features of (B, 3, S, S) float32 pixels, already normalised as the checkpoint wants them."""
@@ -70,7 +70,10 @@ class Sam2(nn.Module):
         prompt: FramePrompt | None = None,
         previous_logits: Tensor | None = None,
     ) -> FrameMask:
-        """The mask of frame number `frame` from what the bank recalls, and from corrections on it if there are any."""
+        """The mask of frame number `frame` from what the bank recalls, and from corrections on it if there are any.
+
+        A corrected frame stays a followed one: remember it `from_prompt`, but `add` it to the bank.
+        """
         remembering = self._remembering(features, bank.select(frame))
         return self._answer(features, remembering, prompt, previous_logits, tracking=True)
 
@@ -80,14 +83,14 @@ class Sam2(nn.Module):
         The logits are the drawn mask at +-10, reduced with antialiasing; an empty mask says the object is absent.
         """
         _require(mask, "mask", (self.config.image_size,) * 2)
-        full = (mask.to(features.coarse.dtype) * 2 - 1)[None, None] * DRAWN_LOGIT
         size = (self.config.mask_size,) * 2
-        logits = F.interpolate(full, size=size, mode="bilinear", align_corners=False, antialias=True)[0, 0]
-        dense = self.mask_downsample(mask.to(features.coarse.dtype)[None, None])
+        full = _drawn_logits(mask, features.coarse)
+        reduced = F.interpolate(full[None, None], size=size, mode="bilinear", align_corners=False, antialias=True)
+        dense = self.mask_downsample(mask[None, None].to(features.coarse))
         choice = self._decode(features, features.coarse, None, dense, multimask=False)
         is_present = bool(mask.any())
         return FrameMask(
-            logits=logits,
+            logits=reduced[0, 0],
             object_score=DRAWN_LOGIT if is_present else -DRAWN_LOGIT,
             predicted_iou=1.0,
             pointer=self._pointer(choice)[0] if is_present else self.no_obj_ptr[0],
@@ -155,7 +158,7 @@ class Sam2(nn.Module):
     def _at_full_size(self, mask: FrameMask) -> Tensor:
         """(S, S) logits: as drawn, or enlarged."""
         if mask.drawn is not None:
-            return (mask.drawn.to(mask.logits.dtype) * 2 - 1) * DRAWN_LOGIT
+            return _drawn_logits(mask.drawn, mask.logits)
         size = (self.config.image_size,) * 2
         return F.interpolate(mask.gated_logits[None, None], size=size, mode="bilinear", align_corners=False)[0, 0]
 
@@ -183,6 +186,10 @@ class Sam2(nn.Module):
         ages = torch.tensor([float(age) for age, _ in recalled.pointers], device=like.device)
         times = self.obj_ptr_tpos_proj(sine_times(ages / recalled.pointer_span, self.config.hidden).to(like))
         return tokens, times.repeat_interleave(pieces, dim=0)
+
+
+def _drawn_logits(mask: Tensor, like: Tensor) -> Tensor:
+    return (mask.to(like) * 2 - 1) * DRAWN_LOGIT
 
 
 def _require(tensor: Tensor, name: str, shape: tuple[int, ...]) -> None:
