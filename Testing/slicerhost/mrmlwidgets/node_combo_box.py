@@ -2,8 +2,8 @@
 
 Facts a module meets (recorded answers, ``conformance/golden_qmrml_581.tsv``): disabled without a scene; takes the
 first node when the scene is set, but not a node added later to an empty box; moves to the neighbour when its node is
-removed, even with ``noneEnabled``; with ``noneEnabled`` emits None twice when the scene is set; ``setCurrentNode``
-refuses an ID; ``setNodeTypes`` and ``setNoneEnabled`` cannot be called, only the properties exist.
+removed, even with ``noneEnabled``; emits None when an empty scene is set, with ``noneEnabled`` twice;
+``setCurrentNode`` refuses an ID; ``setNodeTypes`` and ``setNoneEnabled`` cannot be called, only the properties exist.
 """
 
 from typing import Any
@@ -89,6 +89,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
                 self._emit_current_node()
         elif self._known_nodes:
             self.setCurrentNode(self._known_nodes[0])
+        else:
+            self._emit_current_node()
 
     def currentNode(self) -> Any:
         return self._node

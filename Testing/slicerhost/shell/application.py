@@ -195,7 +195,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         remote_io = slicer.vtkMRMLRemoteIOLogic()
         remote_io.SetMRMLScene(self._scene)
         remote_io.SetMRMLApplicationLogic(self._logic)
-        remote_io.GetCacheManager().SetRemoteCacheDirectory(self._temporary_path)
+        remote_io.GetCacheManager().SetRemoteCacheDirectory(self._make_cache())
         data_io = slicer.vtkDataIOManagerLogic()
         data_io.SetMRMLScene(self._scene)
         data_io.SetMRMLApplicationLogic(self._logic)
@@ -203,8 +203,14 @@ class qSlicerApplication(QtWidgets.QApplication):
         remote_io.AddDataIOToScene()
         return remote_io, data_io
 
+    def _make_cache(self) -> str:
+        """The cache manager deletes nothing in a folder without this mark, and says so."""
+        os.makedirs(self.cachePath)
+        with open(os.path.join(self.cachePath, ".slicer-cache"), "w", encoding="utf-8"):
+            return self.cachePath
+
     temporaryPath = property(lambda self: self._temporary_path)
-    cachePath = property(lambda self: self._temporary_path)
+    cachePath = property(lambda self: os.path.join(self._temporary_path, "cache"))
     slicerHome = property(lambda self: self._temporary_path)
     extensionsInstallPath = property(lambda self: self._temporary_path)
     slicerSharePath = property(lambda self: "share/Slicer-5.12")
