@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nrrd
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+
+from medsam2_engine.segmentation_file import read_segmentation
 
 ROOT = Path(__file__).resolve().parent.parent
 BOX_GROWTH = 0.05
@@ -168,7 +169,9 @@ def grown(indices: NDArray[np.intp], size: int) -> tuple[int, int]:
 
 def print_results(case: Case, files: Files) -> None:
     report = json.loads(files.report.read_text())
-    masks = read_segments(files.segmentation)
+    segments, ijk_to_ras = read_segmentation(files.segmentation)
+    masks = {segment.name: segment.mask_kji for segment in segments}
+    voxel_ml = abs(float(np.linalg.det(ijk_to_ras[:3, :3]))) / 1000
     print(f"\n{case.title}\nmodel {report['model']} on {report['device']}\n")
     print(f"{'segment':<20}{'millilitres':>12}{'reference':>12}{'Dice':>8}   slices")
     for entry in report["segments"]:
@@ -176,32 +179,13 @@ def print_results(case: Case, files: Files) -> None:
         mask = masks.get(entry["name"])
         if mask is None or mask.shape != reference.shape:
             raise DemoError(f"{files.segmentation} has no segment {entry['name']!r} on the grid of the reference.")
-        reference_ml = reference.sum() * voxel_ml(files.segmentation)
         first, last = entry["slices"]
+        reference_ml = reference.sum() * voxel_ml
         numbers = f"{entry['millilitres']:>12.1f}{reference_ml:>12.1f}{dice(mask, reference):>8.3f}"
         print(f"{entry['name']:<20}{numbers}   {first}-{last}")
     print(f"\n{report['seconds_per_slice']:.3f} seconds per slice, {report['seconds']:.1f} seconds in all")
     for path in (files.segmentation, files.picture):
         print(f"wrote {os.path.relpath(path)}")
-
-
-def read_segments(path: Path) -> dict[str, Mask]:
-    """Segment name → mask (KJI) of a `.seg.nrrd`, whose segments may share layers and be cropped to an extent."""
-    voxels, header = nrrd.read(str(path))
-    layers_ijk = voxels if voxels.ndim == 4 else voxels[np.newaxis]
-    masks = {}
-    for number in range(len(header)):
-        if f"Segment{number}_Name" not in header:
-            break
-        layer = layers_ijk[int(header.get(f"Segment{number}_Layer", 0))]
-        mask_ijk = layer == int(header.get(f"Segment{number}_LabelValue", 1))
-        masks[header[f"Segment{number}_Name"]] = mask_ijk.transpose(2, 1, 0)
-    return masks
-
-
-def voxel_ml(path: Path) -> float:
-    header = nrrd.read_header(str(path))
-    return abs(float(np.linalg.det(np.asarray(header["space directions"], dtype=float)[-3:]))) / 1000
 
 
 def dice(a: Mask, b: Mask) -> float:
