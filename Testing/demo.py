@@ -40,9 +40,10 @@ class DemoError(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A volume on disk and its reference masks, KJI, by segment name."""
+    """A volume on disk and its reference masks, KJI, by segment name. Result files begin with `stem`."""
 
     title: str
+    stem: str
     volume: Path
     references_kji: dict[str, Mask]
 
@@ -92,7 +93,12 @@ def labelled_volume(volume: Path, label: Path) -> Case:
     values = [int(value) for value in np.unique(labels_kji) if value]
     if not values or labels_kji.ndim != 3 or labels_kji.dtype.kind == "f":
         raise DemoError(f"{label} is no 3D label map with a label in it.")
-    return Case(volume.name, volume.resolve(), {f"label {value}": labels_kji == value for value in values})
+    return Case(
+        volume.name,
+        volume.name.partition(".")[0],
+        volume.resolve(),
+        {f"label {value}": labels_kji == value for value in values},
+    )
 
 
 def brain_template() -> Case:
@@ -111,7 +117,7 @@ def brain_template() -> Case:
     brain = sitk.BinaryFillhole(t1 > 0)
     references = {"brain": brain, "caudate nucleus": deep_grey_matter(brain, grey_matter, LEFT_CAUDATE_LPS)}
     masks = {name: sitk.GetArrayFromImage(image).astype(bool) for name, image in references.items()}
-    return Case("T1 template of the brain (ICBM 2009a, in the nilearn package)", volume, masks)
+    return Case("T1 template of the brain (ICBM 2009a, in the nilearn package)", "brain", volume, masks)
 
 
 def deep_grey_matter(brain: sitk.Image, grey_matter: sitk.Image, seed_lps: tuple[float, float, float]) -> sitk.Image:
@@ -136,7 +142,7 @@ class Files:
 
 
 def segment(case: Case, options: argparse.Namespace) -> Files:
-    stem = options.output / case.volume.name.partition(".")[0]
+    stem = options.output / case.stem
     files = Files(*(Path(f"{stem}{suffix}") for suffix in (".prompts.json", ".seg.nrrd", ".png", ".report.json")))
     segments = [{"name": name, "prompts": [box_around(mask)]} for name, mask in case.references_kji.items()]
     files.prompts.write_text(json.dumps({"version": 1, "coordinates": "IJK", "segments": segments}, indent=2) + "\n")

@@ -74,7 +74,7 @@ def test_a_result_is_printed_with_volume_dice_and_seconds(demo, a_mask, tmp_path
     entry = {"name": "block", "millilitres": 22.0, "slices": [1, 2]}
     report = {"segments": [entry], "seconds": 0.5, "seconds_per_slice": 0.25, "device": "cpu", "model": "embedded"}
     files.report.write_text(json.dumps(report))
-    demo.print_results(demo.Case("a block", tmp_path / "block.nii.gz", {"block": a_mask}), files)
+    demo.print_results(demo.Case("a block", "block", tmp_path / "block.nii.gz", {"block": a_mask}), files)
     printed = capsys.readouterr().out
     assert "block                       22.0        42.0   0.688   1-2" in printed
     assert "0.250 seconds per slice" in printed
