@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="medsam2 models", description="The models that medsam2 knows.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", help="without one: list")
     actions.add_parser("list", help="one line for each model")
     for name, text in (
         ("info", "purpose, licence, training data and files of one model"),
@@ -29,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(arguments: argparse.Namespace) -> ExitCode:
-    if arguments.action == "list":
+    if arguments.action in (None, "list"):
         print("\n".join(_line(entry) for entry in all_models()))
         return ExitCode.OK
     entry = find_model(arguments.id)
