@@ -1,0 +1,176 @@
+"""The module as Slicer loads it: thin shells around MedSAM2SlicerLib, and the self test."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+from MedSAM2SlicerLib.EngineProcess import EngineProcess
+from MedSAM2SlicerLib.EngineVolume import EngineVolume
+from MedSAM2SlicerLib.Environment import EngineEnvironment
+from MedSAM2SlicerLib.Panel import Panel
+from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
+from MedSAM2SlicerLib.SegmentationController import SegmentationController
+from MedSAM2SlicerLib.SelfTest import runSelfTest
+from MedSAM2SlicerLib.Shortcuts import Shortcuts
+
+OWN_PACKAGES = ("MedSAM2SlicerLib", "medsam2_protocol")
+# Before the node selectors: they would go on to a neighbour of the node that disappears.
+BEFORE_SELECTORS = 10.0
+
+
+class MedSAM2Slicer(ScriptedLoadableModule):
+    """What the module list shows."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("MedSAM2Slicer")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        self.parent.dependencies = ["Segmentations", "Markups"]
+        self.parent.contributors = ["MedSAM2Slicer developers"]
+        self.parent.helpText = _(
+            "Draw a box around an object on one slice; a SAM2-family model finds it on that slice and propagates it "
+            "through the volume into a segment. Everything is computed on this machine."
+        )
+        self.parent.acknowledgementText = _("Built on the SAM 2 architecture and on 3D Slicer.")
+
+
+class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Puts the parts together and tells them of the scene's and the module's life."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.ui = None
+        self.engine = None
+        self.engineVolume = None
+        self.controller = None
+        self.panel = None
+        self.shortcuts = None
+        self._parameters = None
+
+    def setup(self):
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAM2Slicer.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.logic = MedSAM2SlicerLogic()
+        self.engine = EngineProcess(EngineEnvironment(Path(__file__).resolve().parent))
+        self.engineVolume = EngineVolume(self.engine, slicer.app.temporaryPath)
+        self.controller = SegmentationController(self.engine, self.engineVolume)
+        self.panel = Panel(self.ui, self.controller, self.engine)
+        self.engine.onChanged = self.controller.onChanged = self.panel.update
+        self.shortcuts = Shortcuts(
+            {
+                "B": lambda: self.controller.setBoxArmed(not self.controller.isArmed),
+                "Space": self.controller.propagate,
+                "Esc": self.controller.cancel,
+            }
+        )
+        self._observeScene()
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        self.shortcuts.remove()
+        self.setParameterNode(None)
+        self.engine.kill()
+        self.engineVolume.removeFiles()
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+        self.shortcuts.install()
+
+    def exit(self):
+        self.shortcuts.remove()
+        self.controller.leave()
+
+    def onReload(self):
+        """Slicer reloads this file only; our packages must be read again as well."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in OWN_PACKAGES]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def initializeParameterNode(self):
+        node = self.logic.getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not node.parameterNode:
+            self.setParameterNode(node)
+        if self._parameters.volume is None:
+            self._parameters.volume = displayedVolume()
+
+    def setParameterNode(self, parameters):
+        if self._parameters is not None:
+            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._parameters = parameters
+        self.controller.setParameters(parameters)
+        self.panel.setParameters(parameters)
+        if parameters is not None:
+            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+
+    def onParametersModified(self, _caller, _event):
+        self.controller.onParametersModified()
+        self.panel.update()
+
+    def onSceneStartClose(self, _caller, _event):
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, _caller, _event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, _caller, _event, node):
+        self.controller.onNodeAboutToBeRemoved(node)
+        if self._parameters is not None and node is self._parameters.volume:
+            self._parameters.volume = None
+        if self._parameters is not None and node is self._parameters.segmentation:
+            self._parameters.segmentation = None
+
+    def _observeScene(self):
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=BEFORE_SELECTORS)
+
+
+class MedSAM2SlicerLogic(ScriptedLoadableModuleLogic):
+    """Only what Slicer wants a logic for: the parameter node of the scene."""
+
+    def getParameterNode(self):
+        return MedSAM2SlicerParameterNode(super().getParameterNode())
+
+
+class MedSAM2SlicerTest(ScriptedLoadableModuleTest):
+    """The same in any Slicer and in the headless host."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_a_box_becomes_a_segment()
+
+    def test_a_box_becomes_a_segment(self):
+        runSelfTest(self)
+
+
+def displayedVolume():
+    """The volume in the background of the slice views: what the user is looking at, or None."""
+    composites = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    shown = {composite.GetBackgroundVolumeID() for composite in composites} - {None, ""}
+    node = slicer.mrmlScene.GetNodeByID(shown.pop()) if len(shown) == 1 else None
+    return node if node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode" else None

@@ -1,0 +1,44 @@
+"""One line that says what the engine is doing, in the user's words."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from medsam2_protocol.messages import DeviceInfo
+from MedSAM2SlicerLib.EngineProcess import STARTING, STOPPED
+from MedSAM2SlicerLib.Environment import EngineNotInstalled
+
+
+def engineStatus(engine, isComputing: bool, device: str) -> str:
+    """`device` is the id chosen in the panel."""
+    if engine.state == STOPPED:
+        return _stopped(engine)
+    if engine.state == STARTING:
+        return _("Engine: restarting…") if engine.trouble else _("Engine: starting…")
+    where = _deviceName(engine.hello, device)
+    if isComputing:
+        return _("Engine: computing on {device}.").format(device=where)
+    if engine.trouble:
+        return _("Engine: ready on {device} again. {trouble}").format(device=where, trouble=engine.trouble)
+    return _("Engine: ready on {device}.").format(device=where)
+
+
+def deviceTitle(device: DeviceInfo) -> str:
+    return f"{device.title} ({device.note})" if device.note else device.title
+
+
+def _stopped(engine) -> str:
+    try:
+        engine.environment.command()
+    except EngineNotInstalled as error:
+        return _("Engine: not ready. {why}").format(why=error)
+    if engine.trouble:
+        return _("Engine: {trouble}").format(trouble=engine.trouble)
+    return _("Engine: installed; it starts with the first box.")
+
+
+def _deviceName(hello, device: str) -> str:
+    titles = {one.id: one.title for one in hello.devices}
+    if device in titles:
+        return titles[device]
+    return hello.devices[0].title if hello.devices else _("an unknown device")

@@ -1,0 +1,142 @@
+"""The panel: .ui ↔ parameter node ↔ controller. It shows and passes on; it decides nothing.
+
+The two node selectors are tied to the parameter node by its own GUI connection. Everything else is written by `update`,
+which may be called at any time and as often as one likes.
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Optional
+
+from slicer.i18n import tr as _
+
+from MedSAM2SlicerLib.EngineStatus import deviceTitle, engineStatus
+from MedSAM2SlicerLib.Environment import enginePython, setEnginePython
+
+ERROR_STYLE = "QLabel { color: #c0392b; }"
+
+
+class Panel:
+    """Connected once; `setParameters` gives it what it edits, or None while there is no scene to speak of."""
+
+    def __init__(self, ui, controller, engine) -> None:
+        self._ui = ui
+        self._controller = controller
+        self._engine = engine
+        self._parameters = None
+        self._guiTag: Optional[int] = None
+        self._shownLists: tuple = ()
+        self._ui.enginePythonPath.currentPath = enginePython()
+        self._ui.engineButton.collapsed = True
+        self._connect()
+
+    def setParameters(self, parameters) -> None:
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._guiTag)
+        self._parameters = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self._ui)
+        self.update()
+
+    def update(self) -> None:
+        controller, ui = self._controller, self._ui
+        hasParameters = self._parameters is not None
+        for selector in (ui.volumeSelector, ui.segmentationSelector, ui.segmentsTable, ui.addSegmentButton):
+            selector.setEnabled(hasParameters and not controller.isPropagating)
+        ui.boxButton.setEnabled(hasParameters and not controller.isPropagating)
+        ui.boxButton.setChecked(controller.isArmed)
+        ui.propagateButton.setEnabled(controller.canPropagate)
+        ui.cancelButton.setEnabled(controller.isBusy or controller.hasPreview or controller.isArmed)
+        ui.messageLabel.text = controller.message
+        ui.messageLabel.styleSheet = ERROR_STYLE if controller.isError else ""
+        self._showProgress()
+        self._showSegments()
+        self._showEngine()
+
+    def onBoxToggled(self, isChecked: bool) -> None:
+        if isChecked != self._controller.isArmed:
+            self._controller.setBoxArmed(isChecked)
+            self.update()
+
+    def onSegmentSelected(self) -> None:
+        chosen = list(self._ui.segmentsTable.selectedSegmentIDs())
+        if chosen and self._parameters is not None:
+            self._controller.chooseSegment(chosen[0])
+
+    def onModelChosen(self, index: int) -> None:
+        if self._parameters is not None and index >= 0:
+            self._parameters.model = str(self._ui.modelSelector.itemData(index))
+
+    def onDeviceChosen(self, index: int) -> None:
+        if self._parameters is not None and index >= 0:
+            self._parameters.device = str(self._ui.deviceSelector.itemData(index))
+
+    def onEnginePythonChanged(self, path: str) -> None:
+        setEnginePython(path)
+        self.update()
+
+    def _connect(self) -> None:
+        ui, controller = self._ui, self._controller
+        ui.boxButton.connect("toggled(bool)", self.onBoxToggled)
+        ui.propagateButton.connect("clicked()", controller.propagate)
+        ui.cancelButton.connect("clicked()", controller.cancel)
+        ui.addSegmentButton.connect("clicked()", controller.addSegment)
+        ui.segmentsTable.connect("selectionChanged(QItemSelection,QItemSelection)", self.onSegmentSelected)
+        ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
+        ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceChosen)
+        ui.enginePythonPath.connect("currentPathChanged(QString)", self.onEnginePythonChanged)
+
+    def _showProgress(self) -> None:
+        bar, progress = self._ui.progressBar, self._controller.progress
+        bar.setVisible(self._controller.isBusy)
+        bar.maximum = progress.total if self._controller.isPropagating else 0
+        bar.value = progress.done
+        bar.setFormat(progress.text or _("%v of %m slices"))
+
+    def _showSegments(self) -> None:
+        table = self._ui.segmentsTable
+        segmentationNode = self._parameters.segmentation if self._parameters is not None else None
+        if table.segmentationNode() is not segmentationNode:
+            table.setSegmentationNode(segmentationNode)
+        segmentId = self._parameters.segmentId if segmentationNode is not None else ""
+        isThere = segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(segmentId) is not None
+        if isThere and list(table.selectedSegmentIDs()) != [segmentId]:
+            _silently(table, lambda: table.setSelectedSegmentIDs([segmentId]))
+
+    def _showEngine(self) -> None:
+        self._ui.engineStatusLabel.text = engineStatus(self._engine, self._controller.isBusy, self._chosenDevice())
+        hello, model, device = self._engine.hello, self._chosenModel(), self._chosenDevice()
+        if (hello, model, device) == self._shownLists:
+            return
+        self._shownLists = (hello, model, device)
+        models = (
+            [(one.title, one.id) for one in hello.models] if hello is not None else [(_("Embedded model"), "embedded")]
+        )
+        devices = [(_("Automatic"), "auto")]
+        devices += [(deviceTitle(one), one.id) for one in hello.devices] if hello is not None else []
+        _silently(self._ui.modelSelector, lambda: _fill(self._ui.modelSelector, models, model))
+        _silently(self._ui.deviceSelector, lambda: _fill(self._ui.deviceSelector, devices, device))
+
+    def _chosenModel(self) -> str:
+        return self._parameters.model if self._parameters is not None else "embedded"
+
+    def _chosenDevice(self) -> str:
+        return self._parameters.device if self._parameters is not None else "auto"
+
+
+def _fill(selector, titlesAndIds, chosen: str) -> None:
+    """An id that the engine does not offer stays selectable: it was chosen with another engine, and saved."""
+    selector.clear()
+    ids = [one_id for _title, one_id in titlesAndIds]
+    if chosen not in ids:
+        titlesAndIds = [*titlesAndIds, (chosen, chosen)]
+        ids = [*ids, chosen]
+    for title, one_id in titlesAndIds:
+        selector.addItem(title, one_id)
+    selector.setCurrentIndex(ids.index(chosen))
+
+
+def _silently(widget, change: Callable[[], None]) -> None:
+    wasBlocked = widget.blockSignals(True)
+    change()
+    widget.blockSignals(wasBlocked)

@@ -1,0 +1,15 @@
+"""What is saved with the scene beside the prompts and the segments themselves."""
+
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+
+@parameterNodeWrapper
+class MedSAM2SlicerParameterNode:
+    """`model` and `device` are ids of the engine's own lists; "auto" lets the engine choose the device."""
+
+    volume: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    segmentId: str = ""
+    model: str = "embedded"
+    device: str = "auto"

@@ -1,0 +1,262 @@
+"""Masks of single slices into one segment of a segmentation node.
+
+The rules:
+* From `begin` on the segment has a labelmap of its own, on the lattice of the volume. Other segments keep theirs, so
+  nothing that is written can erase them, and overlaps stay.
+* `write` makes one slice of the segment exactly the given region, and touches nothing else. It works inside the
+  labelmap's memory and costs a millisecond or so.
+* `end` lets Slicer crop the labelmap and refresh what is derived from it (closed surface), once.
+* `revert` puts the segment back to the bit, as it was at `begin`, unless somebody else has changed it since.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Optional
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
+
+from medsam2_protocol.masks import MaskRegion
+from medsam2_protocol.prompts import axis_kji
+from MedSAM2SlicerLib.Geometry import NotALattice, ijkToSegmentation
+
+LABELMAP = "Binary labelmap"
+SMALLEST_GROWTH = 16
+Extent = tuple[int, int, int, int, int, int]
+EMPTY_EXTENT: Extent = (0, -1, 0, -1, 0, -1)
+
+
+class CannotWrite(RuntimeError):
+    """The segment cannot take masks of this volume; the sentence says why and what to do."""
+
+
+class SegmentWriter:
+    """One open change of one segment."""
+
+    def __init__(self, volumeNode, segmentationNode, segmentId: str) -> None:
+        self.volumeNode = volumeNode
+        self.segmentationNode = segmentationNode
+        self.segmentId = segmentId
+        self._shape_ijk = tuple(volumeNode.GetImageData().GetDimensions())
+        self._before: Optional[slicer.vtkOrientedImageData] = None
+        self._written: tuple[object, int] = (None, 0)
+
+    def begin(self) -> None:
+        """
+        Raises:
+            CannotWrite: the segmentation is kept in another form, or under a transform that bends the voxel grid.
+        """
+        try:
+            lattice = ijkToSegmentation(self.volumeNode, self.segmentationNode)
+        except NotALattice:
+            raise CannotWrite(
+                _(
+                    "{segmentation} and {volume} are under different non-linear transforms. Put both under the same."
+                ).format(segmentation=self.segmentationNode.GetName(), volume=self.volumeNode.GetName())
+            ) from None
+        self._requireLabelmaps()
+        self._segmentation().SeparateSegmentLabelmap(self.segmentId)
+        self._before = self._labelmap()
+        self._replace(_copyOn(lattice, self._before, self._volumeExtent()))
+
+    def write(self, axis: str, index: int, region: MaskRegion) -> None:
+        """Make slice `index` along `axis` exactly `region`."""
+        if not region.is_empty:
+            self._makeRoom(region)
+        if not _isEmpty(self._labelmap()):
+            self._paste(axis_kji(axis), index, region)
+            self._announce()
+
+    def end(self) -> None:
+        """The change is complete."""
+        self._before = None
+        if _isEmpty(self._labelmap()):
+            return
+        labelmap = slicer.vtkOrientedImageData()
+        labelmap.DeepCopy(self._labelmap())
+        self._asOnes(labelmap)
+        logic = slicer.modules.segmentations.logic()
+        logic.SetBinaryLabelmapToSegment(labelmap, self.segmentationNode, self.segmentId, logic.MODE_REPLACE)
+
+    def revert(self) -> bool:
+        """Undo everything since `begin`. Returns False, and does nothing, if somebody else changed the segment since."""
+        before, self._before = self._before, None
+        if before is None or not self.isPossible() or self._fingerprint() != self._written:
+            return False
+        self._replace(before)
+        return True
+
+    def isPossible(self) -> bool:
+        """Whether segmentation and segment still are in the scene."""
+        node = self.segmentationNode
+        return node.GetScene() is not None and self._segmentation().GetSegment(self.segmentId) is not None
+
+    def _segmentation(self):
+        return self.segmentationNode.GetSegmentation()
+
+    def _segment(self):
+        return self._segmentation().GetSegment(self.segmentId)
+
+    def _labelmap(self):
+        return self._segment().GetRepresentation(LABELMAP)
+
+    def _requireLabelmaps(self) -> None:
+        if self._segmentation().GetSourceRepresentationName() != LABELMAP:
+            raise CannotWrite(
+                _("{segmentation} is stored as {form}, not as labelmap. Choose or create another segmentation.").format(
+                    segmentation=self.segmentationNode.GetName(),
+                    form=self._segmentation().GetSourceRepresentationName(),
+                )
+            )
+
+    def _volumeExtent(self) -> Extent:
+        i, j, k = self._shape_ijk
+        return (0, i - 1, 0, j - 1, 0, k - 1)
+
+    def _makeRoom(self, region: MaskRegion) -> None:
+        """Let the labelmap hold the region, and some more on the sides where it has to grow."""
+        labelmap, wanted = self._labelmap(), _boundsOf(region)
+        if _isEmpty(labelmap):
+            self._replace(_padded(labelmap, wanted))
+        elif not _contains(labelmap.GetExtent(), wanted):
+            have = labelmap.GetExtent()
+            self._replace(_padded(labelmap, _union(have, _withMargins(wanted, have, self._volumeExtent()))))
+
+    def _paste(self, axis: int, index: int, region: MaskRegion) -> None:
+        extent, voxels_kji = self._labelmap().GetExtent(), _voxels(self._labelmap())
+        plane = list(self._volumeExtent())
+        low = 2 * (2 - axis)
+        plane[low : low + 2] = [index, index]
+        inside = _intersection(extent, plane)
+        if inside is not None:
+            voxels_kji[_slices(inside, extent)] = 0
+        if not region.is_empty:
+            box = voxels_kji[_slices(_boundsOf(region), extent)]
+            box[region.voxels()] = self._segment().GetLabelValue()
+
+    def _asOnes(self, labelmap) -> None:
+        """Slicer's logic takes a mask of ones and gives it the segment's own label value."""
+        voxels_kji = _voxels(labelmap)
+        voxels_kji[...] = voxels_kji == self._segment().GetLabelValue()
+
+    def _replace(self, labelmap) -> None:
+        """Another image in place of the segment's: unlike a change of its size, this leaves derived forms alone."""
+        self._segment().AddRepresentation(LABELMAP, labelmap)
+        self._announce()
+
+    def _announce(self) -> None:
+        """What Slicer's own editing tells, so that views follow but a closed surface is not thrown away."""
+        scalars = self._labelmap().GetPointData().GetScalars()
+        if scalars is not None:
+            scalars.Modified()
+        segmentation = self._segmentation()
+        segmentation.InvokeEvent(segmentation.SourceRepresentationModified, self.segmentId)
+        segmentation.InvokeEvent(segmentation.RepresentationModified, self.segmentId)
+        self._written = self._fingerprint()
+
+    def _fingerprint(self) -> tuple[object, int]:
+        return self._labelmap(), self._labelmap().GetMTime()
+
+
+def addSegment(segmentationNode) -> str:
+    """A new, empty segment on a labelmap of its own; returns its id. Slicer would put it on a shared one."""
+    segmentation = segmentationNode.GetSegmentation()
+    names = {segmentation.GetSegment(segmentId).GetName() for segmentId in segmentation.GetSegmentIDs()}
+    segment = slicer.vtkSegment()
+    segment.SetName(next(name for name in map("Segment_{}".format, itertools.count(1)) if name not in names))
+    segment.AddRepresentation(LABELMAP, slicer.vtkOrientedImageData())
+    segmentation.AddSegment(segment)
+    return segmentation.GetSegmentIdBySegment(segment)
+
+
+def prepareSegmentation(segmentationNode, volumeNode) -> None:
+    """Give an empty segmentation the volume's place and geometry; one that holds segments is left as it is."""
+    if segmentationNode.GetSegmentation().GetNumberOfSegments() > 0:
+        return
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    parent = volumeNode.GetParentTransformNode()
+    segmentationNode.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+
+
+def _copyOn(lattice: vtk.vtkMatrix4x4, image, extent: Extent):
+    """The image on another lattice, padded so that what lies outside the extent is kept."""
+    result, reference = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+    reference.SetGeometryFromImageToWorldMatrix(lattice)
+    reference.SetExtent(extent)
+    if _isEmpty(image):
+        result.SetGeometryFromImageToWorldMatrix(lattice)
+        result.SetExtent(EMPTY_EXTENT)
+    elif slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, reference):
+        result.DeepCopy(image)
+    else:
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+            image, reference, result, False, True
+        )
+    return result
+
+
+def _padded(image, extent: Extent):
+    """The image with a larger extent, zero where it had nothing."""
+    result = slicer.vtkOrientedImageData()
+    result.CopyDirections(image)
+    result.SetOrigin(image.GetOrigin())
+    result.SetSpacing(image.GetSpacing())
+    result.SetExtent(extent)
+    result.AllocateScalars(vtk.VTK_UNSIGNED_CHAR if _isEmpty(image) else image.GetScalarType(), 1)
+    voxels_kji = _voxels(result)
+    voxels_kji[...] = 0
+    if not _isEmpty(image):
+        voxels_kji[_slices(image.GetExtent(), extent)] = _voxels(image)
+    return result
+
+
+def _isEmpty(image) -> bool:
+    extent = image.GetExtent()
+    return any(extent[low] > extent[low + 1] for low in (0, 2, 4)) or image.GetPointData().GetScalars() is None
+
+
+def _voxels(image) -> np.ndarray:
+    """The image's memory as an array in KJI order, from the first voxel of its extent."""
+    i, j, k = image.GetDimensions()
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(k, j, i)
+
+
+def _boundsOf(region: MaskRegion) -> Extent:
+    k, j, i = region.start_kji
+    k1, j1, i1 = region.stop_kji
+    return (i, i1 - 1, j, j1 - 1, k, k1 - 1)
+
+
+def _withMargins(wanted: Extent, have: Extent, limit: Extent) -> Extent:
+    """`wanted` with room on the sides where it leaves `have`: half as much again as there is, within `limit`."""
+    result = list(wanted)
+    for low in (0, 2, 4):
+        growth = max(SMALLEST_GROWTH, (have[low + 1] - have[low] + 1) // 2)
+        if wanted[low] < have[low]:
+            result[low] = max(limit[low], wanted[low] - growth)
+        if wanted[low + 1] > have[low + 1]:
+            result[low + 1] = min(limit[low + 1], wanted[low + 1] + growth)
+    return tuple(result)
+
+
+def _contains(outer, inner) -> bool:
+    return all(outer[low] <= inner[low] and inner[low + 1] <= outer[low + 1] for low in (0, 2, 4))
+
+
+def _union(one, other) -> Extent:
+    return tuple(min(a, b) if side % 2 == 0 else max(a, b) for side, (a, b) in enumerate(zip(one, other)))
+
+
+def _intersection(one, other) -> Optional[Extent]:
+    common = tuple(max(a, b) if side % 2 == 0 else min(a, b) for side, (a, b) in enumerate(zip(one, other)))
+    return common if all(common[low] <= common[low + 1] for low in (0, 2, 4)) else None
+
+
+def _slices(part, whole) -> tuple[slice, slice, slice]:
+    """Where `part` lies in the KJI array of `whole`."""
+    return tuple(slice(part[low] - whole[low], part[low + 1] - whole[low] + 1) for low in (4, 2, 0))

@@ -1,0 +1,176 @@
+"""A worker without a model: the protocol on stdin and stdout, and every way in which a worker can misbehave.
+
+The mask is what is brighter than half of the brightest voxel inside the box, on the box's slice and three to each side.
+FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
+FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
+(never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import sys
+import threading
+import time
+
+import numpy as np
+
+from medsam2_protocol.masks import EMPTY_REGION, region_of_slice
+from medsam2_protocol.messages import (
+    PROTOCOL,
+    Cancel,
+    Cancelled,
+    CloseVolume,
+    DeviceInfo,
+    Done,
+    Failed,
+    Hello,
+    MaskChanged,
+    Message,
+    ModelInfo,
+    OpenVolume,
+    Ping,
+    Pong,
+    Predict,
+    Progress,
+    Propagate,
+)
+from medsam2_protocol.prompts import axis_kji
+from medsam2_protocol.tagged import from_json, to_json
+
+REACH = 3
+SLOW_S = 0.15
+
+
+class FakeEngine:
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
+        self.volumes = {}
+        self.cancelled = set()
+        self.work: queue.Queue = queue.Queue()
+        self.out = os.fdopen(os.dup(1), "w", buffering=1)
+        self.lock = threading.Lock()
+
+    def run(self) -> None:
+        if self.mode == "broken":
+            sys.exit("ImportError: there is no torch here")
+        if self.mode == "silent":
+            time.sleep(60)
+        self.hello()
+        threading.Thread(target=self.read, daemon=True).start()
+        while True:
+            self.handle(self.work.get())
+
+    def hello(self) -> None:
+        hello = Hello(
+            PROTOCOL + (self.mode == "protocol"),
+            "fake",
+            (ModelInfo("embedded", "Fake model", "For tests", "none", True),),
+            ("box",),
+            (DeviceInfo("cpu", "CPU", ""),),
+            os.getpid(),
+        )
+        self.say(hello)
+
+    def read(self) -> None:
+        for line in sys.stdin:
+            message = from_json(line, Message)
+            if isinstance(message, Ping):
+                if self.mode != "hang" or not self.volumes:
+                    self.say(Pong(message.number))
+            elif isinstance(message, Cancel):
+                self.cancelled.add(message.request_id)
+            else:
+                self.work.put(message)
+        os._exit(0)
+
+    def handle(self, request) -> None:
+        if isinstance(request, OpenVolume):
+            shape = tuple(request.shape_kji)
+            voxels = np.fromfile(request.path, request.dtype).reshape(shape)
+            self.volumes = {request.volume_id: voxels}
+            self.say(Done(request.id, 0.0))
+        elif isinstance(request, CloseVolume):
+            self.volumes.pop(request.volume_id, None)
+            self.say(Done(request.id, 0.0))
+        elif isinstance(request, Predict):
+            self.segment(request, request.segment, [request.slice])
+        elif isinstance(request, Propagate):
+            self.segment(request, request.segments[0], self.slices(request))
+
+    def slices(self, request: Propagate) -> list:
+        centre = request.segments[0].prompts[0].slice
+        size = self.volumes[request.volume_id].shape[axis_kji(request.axis)]
+        return [index for index in range(centre - REACH, centre + REACH + 1) if 0 <= index < size]
+
+    def segment(self, request, segment, slices: list) -> None:
+        if request.volume_id not in self.volumes:
+            self.say(Failed(request.id, "no_such_volume", f"There is no volume {request.volume_id}."))
+            return
+        for done, index in enumerate(slices):
+            if request.id in self.cancelled and self.mode != "deaf":
+                self.say(Cancelled(request.id))
+                return
+            self.misbehave(request, done)
+            region = self.mask(request, segment, index)
+            if self.mode == "late":
+                self.say(MaskChanged(request.id, "another", segment.segment_id, request.axis, 0, region, 1.0, 1.0))
+            self.say(
+                MaskChanged(request.id, request.volume_id, segment.segment_id, request.axis, index, region, 1.0, 1.0)
+            )
+            self.say(Progress(request.id, done + 1, len(slices), ""))
+        if not (request.id in self.cancelled and self.mode == "deaf"):
+            self.say(Done(request.id, 0.5, len(slices), len(slices), "cpu"))
+
+    def misbehave(self, request, done: int) -> None:
+        isPropagation = isinstance(request, Propagate)
+        if self.mode in ("slow", "deaf"):
+            time.sleep(SLOW_S if isPropagation else 0)
+        if not isPropagation or done < 2:
+            return
+        if self.mode == "crash":
+            os.kill(os.getpid(), 9)
+        if self.mode == "hang":
+            time.sleep(60)
+        if self.mode == "garbage":
+            self.out.write("Traceback (most recent call last)\n")
+        if self.mode == "failed":
+            self.say(Failed(request.id, "out_of_memory", "There is not enough memory. Choose a smaller model."))
+            self.handle(self.work.get())
+
+    def mask(self, request, segment, index: int):
+        if self.mode == "empty":
+            return EMPTY_REGION
+        axis = axis_kji(request.axis)
+        box = segment.prompts[0]
+        plane = np.take(self.volumes[request.volume_id], index, axis)
+        inside = np.zeros(plane.shape, bool)
+        # The plane is what is left of KJI, a box's pairs are what is left of IJK: the other way round.
+        (low0, low1), (high0, high1) = np.ceil(box.min).astype(int), np.floor(box.max).astype(int)
+        inside[low1 : high1 + 1, low0 : high0 + 1] = True
+        return region_of_slice(inside & (plane > plane.max() / 2), axis, index)
+
+    def say(self, message) -> None:
+        with self.lock:
+            self.out.write(to_json(message) + "\n")
+
+
+def chosen_mode() -> str:
+    mode = os.environ.get("FAKE_ENGINE_MODE", "normal")
+    starts = os.environ.get("FAKE_ENGINE_STARTS", "")
+    if not starts:
+        return mode
+    with open(starts, "a+") as file:
+        file.write(f"{os.getpid()}\n")
+        file.seek(0)
+        isFirst = len(file.readlines()) == 1
+    return mode if isFirst else os.environ.get("FAKE_ENGINE_LATER", "normal")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent-pid", type=int)
+    parser.parse_args()
+    FakeEngine(chosen_mode()).run()
