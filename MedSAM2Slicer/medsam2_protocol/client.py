@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Callable, Protocol
 
@@ -58,6 +59,7 @@ class EngineClient:
         self._pending: dict[str, _Pending] = {}
         self._waiting: list[bytes] = []
         self._partial = b""
+        self._lines: deque[bytes] = deque()
         self._broken: Failed | None = None
         self._last_pong = 0
 
@@ -92,9 +94,11 @@ class EngineClient:
         self._post(Ping(number))
 
     def receive(self, data: bytes) -> None:
-        """Bytes from the worker, cut anywhere."""
+        """Bytes from the worker, cut anywhere. If a listener raises, the lines after it are heard the next time."""
         *lines, self._partial = (self._partial + data).split(b"\n")
-        for line in lines:
+        self._lines.extend(lines)
+        while self._lines:
+            line = self._lines.popleft()
             if line.strip() and self._broken is None:
                 self._on_line(line)
 

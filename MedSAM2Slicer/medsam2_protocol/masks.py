@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ class MaskRegion:
     @property
     def voxel_count(self) -> int:
         """Voxels of the box, not of the mask."""
-        return int(np.prod(self.shape_kji, dtype=np.int64))
+        return math.prod(self.shape_kji)
 
     @property
     def is_empty(self) -> bool:

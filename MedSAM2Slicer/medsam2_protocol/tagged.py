@@ -8,7 +8,7 @@ never a half-filled object. NaN and infinity are refused both ways, because JSON
 from __future__ import annotations
 
 import json
-import math
+import sys
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Callable, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -48,7 +48,7 @@ def from_json(text: str | bytes, expected: type[T]) -> T:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedMessage(f"not a JSON text: {error}") from error
     return from_jsonable(data, expected)
 
@@ -110,9 +110,10 @@ def _read_tuple(data: Any, items: tuple[Any, ...], where: str) -> Any:
 def _read_tagged(data: Any, base: type, where: str) -> Any:
     if not isinstance(data, dict):
         raise MalformedMessage(f"{where}: an object was expected, not {data!r}")
-    cls = _TYPE_OF.get(data.get("type", ""))
+    tag = data.get("type")
+    cls = _TYPE_OF.get(tag) if isinstance(tag, str) else None
     if cls is None or not issubclass(cls, base):
-        raise MalformedMessage("{}: unknown type {!r}".format(where, data.get("type")))
+        raise MalformedMessage(f"{where}: unknown type {tag!r}")
     return _read_fields({key: value for key, value in data.items() if key != "type"}, cls, cls.__name__)
 
 
@@ -134,7 +135,7 @@ def _read_fields(data: Any, cls: Any, where: str) -> Any:
 
 
 def _read_plain(data: Any, kind: Any, where: str) -> Any:
-    if kind is float and isinstance(data, (int, float)) and not isinstance(data, bool) and math.isfinite(data):
+    if kind is float and type(data) in (int, float) and abs(data) <= sys.float_info.max:
         return float(data)
     if kind is not float and type(data) is kind:
         return data
