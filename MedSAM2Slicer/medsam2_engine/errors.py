@@ -2,6 +2,7 @@
 
 EngineError
 ├── BadRequest        prompts, ranges or options that make no sense for this volume
+├── NoSuchVolume      a volume that is not open
 ├── UnreadableVolume  a file or folder that is no volume we can read
 ├── NoSuchModel       a model that is not in the list, not installed, or broken
 └── UnwritableResult  a result that cannot be written where it should go
@@ -18,6 +19,10 @@ class EngineError(Exception):
 
 class BadRequest(EngineError):
     code = "bad_request"
+
+
+class NoSuchVolume(EngineError):
+    code = "no_such_volume"
 
 
 class UnreadableVolume(EngineError):

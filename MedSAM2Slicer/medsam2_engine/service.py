@@ -16,7 +16,7 @@ import torch
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.device import list_devices, set_thread_policy
-from medsam2_engine.errors import BadRequest, EngineError
+from medsam2_engine.errors import BadRequest, EngineError, NoSuchVolume
 from medsam2_engine.models import all_models, is_installed
 from medsam2_engine.parent import exit_with_parent
 from medsam2_engine.propagation import SliceMask
@@ -52,6 +52,7 @@ OUT_OF_MEMORY = (
     "There is not enough memory{where}. Close other programs, choose the CPU, or work on a cropped "
     "volume. The prompts are kept."
 )
+OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # MPS; CPU; CPU on Windows
 
 
 def serve(lines_in: BinaryIO, lines_out: BinaryIO, parent_pid: int | None) -> int:
@@ -205,7 +206,7 @@ class Desk:
 
     def _session(self, request: Predict | Propagate) -> Session:
         if request.volume_id not in self._volumes:
-            raise BadRequest(f"No volume {request.volume_id!r} is open. Open it again.")
+            raise NoSuchVolume(f"No volume {request.volume_id!r} is open. Open it again.")
         key = (request.volume_id, request.model, request.device)
         if key not in self._sessions:
             self._sessions[key] = Session(self._volumes[request.volume_id], self._backend(request))
@@ -229,10 +230,10 @@ class Desk:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """torch raises its own type for CUDA, and a RuntimeError in words for the CPU."""
+    """torch raises its own type for CUDA, and a RuntimeError in words for Apple's GPU and for the CPU."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _mask_changed(request: Predict | Propagate, result: SliceMask) -> MaskChanged:
@@ -264,8 +265,15 @@ def _id_of(line: bytes) -> str:
 
 
 def _read(lines_in: BinaryIO, inbox: Inbox) -> None:
-    """Until the host closes the stream. `os._exit`: the main thread may be deep in a computation."""
-    for line in iter(lines_in.readline, b""):
-        if line.strip():
-            inbox.take(line)
-    os._exit(0)
+    """Until the host closes the stream. `os._exit`: the main thread may be deep in a computation.
+
+    A worker that can no longer hear is ended too: its host notices that, and starts another.
+    """
+    try:
+        for line in iter(lines_in.readline, b""):
+            if line.strip():
+                inbox.take(line)
+        os._exit(0)
+    finally:
+        logger.error("the host can no longer be heard", exc_info=True)
+        os._exit(1)

@@ -92,7 +92,7 @@ def map_volume(
     try:
         kind = np.dtype(dtype)
         voxels = np.memmap(path, dtype=kind, mode="r", shape=tuple(shape_kji))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError) as error:
         raise UnreadableVolume(f"The voxels in {path} cannot be opened ({error}). Load the volume again.") from error
     if path.stat().st_size != voxels.nbytes:
         raise UnreadableVolume(f"{path} has another size than {tuple(shape_kji)} voxels of {kind}.")
