@@ -113,7 +113,9 @@ def _draw_segment(
     ml = int(segment.mask_kji.sum()) * volume.voxel_ml
     width = canvas.figure.get_figwidth()
     canvas.text(0.06, top - HEADER / 2, _shortened(segment.name, int(9 * width - 20)), fontsize=11, weight="bold")
-    canvas.text(width - 0.06, top - HEADER / 2, f"{ml:.3g} ml · {model_name}", fontsize=9, ha="right", color="#444444")
+    canvas.text(
+        width - 0.06, top - HEADER / 2, f"{three_digits(ml)} ml · {model_name}", fontsize=9, ha="right", color="#444444"
+    )
 
 
 def _view(volume: Volume, segment: PicturedSegment, shown: Sequence[int]) -> SliceView:
@@ -226,6 +228,11 @@ def _plane_mask(prompt: MaskPrompt) -> npt.NDArray[np.bool_]:
 
 def _prompted_slices(segment: PicturedSegment) -> list[int]:
     return sorted({slice_of_prompt(prompt, segment.axis) for prompt in segment.prompts})
+
+
+def three_digits(value: float) -> str:
+    decimals = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{decimals}f}"
 
 
 def _shortened(text: str, length: int) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from medsam2_engine.errors import UnwritableResult
-from medsam2_engine.picture import PicturedSegment, check_picture_path, slices_to_show, write_picture
+from medsam2_engine.picture import PicturedSegment, check_picture_path, slices_to_show, three_digits, write_picture
 from medsam2_engine.slice_view import view_of_slices
 from medsam2_engine.volume import Volume
 from medsam2_protocol.masks import region_of_slice
@@ -125,6 +125,11 @@ def test_the_contour_is_drawn_in_the_colour_of_the_segment(tmp_path: Path) -> No
 def test_a_segment_without_voxels_is_drawn_without_a_contour(tmp_path: Path) -> None:
     empty = a_segment(mask_kji=np.zeros(SHAPE_KJI, bool))
     assert not has_color(drawn(tmp_path, empty), (0.9, 0.6, 0.0))
+
+
+@pytest.mark.parametrize(("ml", "text"), [(0.0, "0.000"), (0.0426, "0.043"), (4.263, "4.26"), (1234.5, "1234")])
+def test_millilitres_are_readable_whatever_their_size(ml: float, text: str) -> None:
+    assert three_digits(ml) == text
 
 
 def test_every_segment_has_a_row(tmp_path: Path) -> None:
