@@ -336,6 +336,11 @@ def test_every_kind_of_failure_has_its_exit_code(error: BaseException, code: int
     assert run_guarded(fail, is_debug=False) == code
 
 
+def test_every_exit_code_is_documented() -> None:
+    documented = (SOURCE.parent / "docs" / "command-line.md").read_text(encoding="utf-8")
+    assert [code for code in ExitCode if f"| {code:d} |" not in documented] == []
+
+
 def test_a_volume_that_is_not_there_ends_with_code_3(a_bench: Bench, tmp_path: Path) -> None:
     a_bench.phantom = tmp_path / "none.nii.gz"
     assert a_bench.run(*BOX) == ExitCode.UNREADABLE
