@@ -142,7 +142,7 @@ def _read_dicom(path: Path) -> tuple[sitk.Image, str]:
     reader.MetaDataDictionaryArrayUpdateOn()
     image = reader.Execute()
     if image.GetDimension() == 3 and len(files) > 1:
-        _check_gaps(reader, len(files), path)
+        _check_positions(image, reader, len(files), path)
     return image, _tag(reader, 0, "0008|0060")
 
 
@@ -166,19 +166,33 @@ def _series_in(folder: Path) -> Sequence[str]:
     return sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder)) or ()
 
 
-def _check_gaps(reader: sitk.ImageSeriesReader, count: int, path: Path) -> None:
-    """ITK places slices at equal distances whatever the headers say: with a slice missing, voxels would lie wrong."""
+def _check_positions(image: sitk.Image, reader: sitk.ImageSeriesReader, count: int, path: Path) -> None:
+    """ITK stacks slices straight and at equal distances whatever the headers say; voxels would lie wrong.
+
+    Slices are missing, lie in the same place (several times, or several contrasts), or a CT's gantry was tilted.
+    """
     positions = [_tag(reader, index, "0020|0032") for index in range(count)]
     if not all(positions):
         return
     points = np.array([[float(value) for value in position.split("\\")] for position in positions])
     gaps = np.linalg.norm(np.diff(points, axis=0), axis=1)
     usual = float(np.median(gaps))
+    if usual == 0:
+        raise UnreadableVolume(
+            f"Slices of {path} lie in the same place: the series holds more than one image of it. Choose another series."
+        )
     wrong = np.flatnonzero(np.abs(gaps - usual) > SLICE_GAP_TOLERANCE * usual)
     if wrong.size:
         raise UnreadableVolume(
             f"The slices of {path} are not evenly spaced: {gaps[wrong[0]]:.2f} mm after slice {wrong[0]}, usually "
             f"{usual:.2f} mm. A slice may be missing; import the series again, or resample it."
+        )
+    normal = np.array(image.GetDirection()).reshape(3, 3)[:, 2]
+    sideways = np.linalg.norm(np.cross(points - points[0], normal), axis=1)
+    if sideways.max() > min(image.GetSpacing()[:2]) / 2:
+        raise UnreadableVolume(
+            f"The slices of {path} are shifted sideways by up to {sideways.max():.2f} mm: the gantry was tilted. Load "
+            "the series in 3D Slicer, harden its transform, and save it as NRRD."
         )
 
 
