@@ -132,3 +132,9 @@ def test_constraints_pin_every_requirement_exactly(pyproject):
     lists = re.findall(r"^(?:dependencies|demo|pictures|test) = \[(.*?)\](?:$| #)", pyproject, re.M | re.S)
     names = {re.match(r"[\w-]+", entry).group() for text in lists for entry in re.findall(r'"([^"]+)"', text)}
     assert {name.lower() for name in names} - {"medsam2slicer-engine"} <= set(pins)
+
+
+def test_every_link_of_the_readme_leads_to_a_file():
+    links = re.findall(r"\]\((?!https?://|#)([^)]+)\)", (ROOT / "README.md").read_text())
+    assert links
+    assert [link for link in links if not (ROOT / link).is_file()] == []
