@@ -26,8 +26,7 @@ def qobject_classes() -> list[type[QtCore.QObject]]:
 def is_signal(thing: Any) -> bool:
     """Whether a class attribute is a Qt signal.
 
-    By name: ``isinstance(x, QtCore.Signal)`` drops a reference to False with every call (PySide6 6.8 to 6.12) and
-    ends in an aborted interpreter.
+    By name: ``isinstance(x, QtCore.Signal)`` drops a reference to False with every call (PySide6 6.8 to 6.12).
     """
     return type(thing).__name__ == "Signal"
 

@@ -1,8 +1,8 @@
 """``slicer.app``: a QApplication with a real scene and real application logic.
 
 What Slicer's start-up does around the scene (qSlicerCoreApplication) is done here, as far as MRML needs it: colour
-nodes, slice orientations, the data IO manager without which a .mrb cannot be read, and subject hierarchy items, which
-in Slicer a Qt plugin adds. The application is in testing mode, as under ``Slicer --testing``: ``slicer.util``'s
+nodes, slice orientations, the data IO manager without which a .mrb cannot be read, and the subject hierarchy. The
+application is in testing mode, as under ``Slicer --testing``: ``slicer.util``'s
 dialogs do not wait for anyone.
 """
 
@@ -20,11 +20,10 @@ from PySide6 import QtCore, QtWidgets
 
 from ..pythonqt.cpp_widget import cpp_class
 from ..views.layout_manager import qSlicerLayoutManager
+from . import subject_hierarchy
 from .io_manager import qSlicerIOManager
 from .main_window import qSlicerMainWindow
 from .modules import Module, qSlicerModuleManager
-
-_IN_SUBJECT_HIERARCHY = ("vtkMRMLDisplayableNode", "vtkMRMLTableNode", "vtkMRMLTextNode", "vtkMRMLSequenceNode")
 
 
 @cpp_class("startupCompleted()")
@@ -52,7 +51,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         """Load the modules' logics, then make the views and the main window."""
         share = os.path.join(self._temporary_path, "share")
         self._module_manager.hostLoadLogics(self._logic, self._scene, share)
-        self._scene.AddObserver(self._scene.NodeAddedEvent, _add_to_subject_hierarchy)
+        subject_hierarchy.follow(self._scene)
         if views:
             self._layout_manager = qSlicerLayoutManager(self._logic, self._scene)
             if mainWindow:
@@ -224,12 +223,3 @@ class qSlicerApplication(QtWidgets.QApplication):
     platform = property(lambda self: "linux-amd64")
     mainApplicationName = property(lambda self: "Slicer")
     isInstalled = property(lambda self: True)
-
-
-@vtk.calldata_type(vtk.VTK_OBJECT)
-def _add_to_subject_hierarchy(scene: Any, _event: str, node: Any) -> None:
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    if hierarchy is None or node.GetHideFromEditors() or node.IsA("vtkMRMLCameraNode"):
-        return
-    if any(node.IsA(name) for name in _IN_SUBJECT_HIERARCHY) and not hierarchy.GetItemByDataNode(node):
-        hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)

@@ -32,8 +32,14 @@ _VOLUME_FORMATS = (
     "MetaImage (.mhd)",
     "TIFF (.tif)",
 )
-# Bits of vtkSlicerVolumesLogic::LoadingOptions.
-_LABELMAP, _SINGLE_FILE, _AUTO_WINDOW_LEVEL = 1, 8, 16
+# Property of a volume file to the name of its bit in vtkSlicerVolumesLogic::LoadingOptions.
+_LOADING_OPTIONS = {
+    "labelmap": "LabelMap",
+    "center": "CenterImage",
+    "singleFile": "SingleFile",
+    "autoWindowLevel": "AutoWindowLevel",
+    "discardOrientation": "DiscardOrientation",
+}
 
 
 @cpp_class("newFileLoaded(qSlicerIO::IOProperties)", "fileSaved(qSlicerIO::IOProperties)")
@@ -138,10 +144,11 @@ class qSlicerIOManager(QtCore.QObject):
         return readers[file_type]
 
     def _read_volume(self, path: str, properties: dict[str, Any]) -> Any:
-        options = _LABELMAP if properties.get("labelmap") else 0
-        options |= _SINGLE_FILE if properties.get("singleFile", True) else 0
-        options |= _AUTO_WINDOW_LEVEL if properties.get("autoWindowLevel", True) else 0
-        node = slicer.modules.volumes.logic().AddArchetypeVolume(path, _node_name(path, properties), options)
+        logic = slicer.modules.volumes.logic()
+        options = 0
+        for key, name in _LOADING_OPTIONS.items():
+            options |= getattr(logic, name) if properties.get(key) else 0
+        node = logic.AddArchetypeVolume(path, _node_name(path, properties), options)
         if node is not None and properties.get("show", True):
             self._show(node)
         return node

@@ -240,6 +240,6 @@ class ctkVTKAbstractView(QtWidgets.QWidget):
 
     cornerAnnotationText = QtCore.Property(
         str,
-        lambda self: self._corner_annotation.GetText(2),
+        lambda self: self._corner_annotation.GetText(2) or "",
         lambda self, text: self._corner_annotation.SetText(2, text),
     )
