@@ -83,6 +83,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self._observeScene()
         self.initializeParameterNode()
+        # After a reload nobody calls enter().
+        if self.parent.isEntered:
+            self.enter()
 
     def cleanup(self):
         self.shortcuts.remove()

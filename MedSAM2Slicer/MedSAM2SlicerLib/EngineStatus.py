@@ -8,6 +8,8 @@ from medsam2_protocol.messages import DeviceInfo
 from MedSAM2SlicerLib.EngineProcess import STARTING, STOPPED
 from MedSAM2SlicerLib.Environment import EngineNotInstalled
 
+AUTOMATIC = "auto"
+
 
 def engineStatus(engine, isComputing: bool, device: str) -> str:
     """`device` is the id chosen in the panel."""
@@ -38,7 +40,7 @@ def _stopped(engine) -> str:
 
 
 def _deviceName(hello, device: str) -> str:
-    titles = {one.id: one.title for one in hello.devices}
-    if device in titles:
-        return titles[device]
-    return hello.devices[0].title if hello.devices else _("an unknown device")
+    """The engine lists what it would take by itself right after "auto"."""
+    usable = [one for one in hello.devices if one.id != AUTOMATIC]
+    chosen = [one for one in usable if one.id == device] or usable
+    return chosen[0].title if chosen else _("an unknown device")

@@ -25,6 +25,7 @@ class EngineVolume:
         self._engine = engine
         self._folder = folder
         self._export: Optional[VolumeExport] = None
+        self._leaving: list[VolumeExport] = []  # files that wait for the worker to let go of them
         self._numbers = itertools.count(1)
         self._opened: Optional[tuple[int, VolumeExport, str]] = None  # worker's generation, file, volume id
         self._opening: Optional[tuple[int, VolumeExport, str]] = None
@@ -56,9 +57,11 @@ class EngineVolume:
     def removeFiles(self) -> None:
         """At the module's end: the worker is gone or about to be."""
         self._onOpened = self._onFailed = _ignore
-        if self._export is not None:
-            self._export.remove()
+        for export in [self._export, *self._leaving]:
+            if export is not None:
+                export.remove()
         self._export = self._opened = self._opening = None
+        self._leaving = []
 
     def _replaceExport(self, volumeNode) -> None:
         onOpened, onFailed = self._onOpened, self._onFailed
@@ -98,7 +101,13 @@ class EngineVolume:
         self._onFailed(Failed("", code, sentence))
 
     def _close(self, volume_id: str, export: VolumeExport) -> None:
-        self._engine.request(CloseVolume("", volume_id), _ignore, lambda end: export.remove())
+        def onClosed(_end) -> None:
+            export.remove()
+            if export in self._leaving:
+                self._leaving.remove(export)
+
+        self._leaving.append(export)
+        self._engine.request(CloseVolume("", volume_id), _ignore, onClosed)
 
 
 def _ignore(_message) -> None:

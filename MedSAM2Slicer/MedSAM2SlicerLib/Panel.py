@@ -10,7 +10,7 @@ from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.EngineStatus import deviceTitle, engineStatus
+from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
 from MedSAM2SlicerLib.Environment import enginePython, setEnginePython
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
@@ -112,8 +112,11 @@ class Panel:
         models = (
             [(one.title, one.id) for one in hello.models] if hello is not None else [(_("Embedded model"), "embedded")]
         )
-        devices = [(_("Automatic"), "auto")]
-        devices += [(deviceTitle(one), one.id) for one in hello.devices] if hello is not None else []
+        devices = (
+            [(deviceTitle(one), one.id) for one in hello.devices]
+            if hello is not None
+            else [(_("Automatic"), AUTOMATIC)]
+        )
         _silently(self._ui.modelSelector, lambda: _fill(self._ui.modelSelector, models, model))
         _silently(self._ui.deviceSelector, lambda: _fill(self._ui.deviceSelector, devices, device))
 
@@ -121,7 +124,7 @@ class Panel:
         return self._parameters.model if self._parameters is not None else "embedded"
 
     def _chosenDevice(self) -> str:
-        return self._parameters.device if self._parameters is not None else "auto"
+        return self._parameters.device if self._parameters is not None else AUTOMATIC
 
 
 def _fill(selector, titlesAndIds, chosen: str) -> None:

@@ -26,7 +26,7 @@ class RubberBand:
         """Draw through four corners, in order around the rectangle."""
         if self._renderer is not renderer:
             self.hide()
-            renderer.AddActor2D(self._actor)
+            renderer.AddViewProp(self._actor)
             self._renderer = renderer
         for index, (x, y) in enumerate(corners):
             self._points.SetPoint(index, x, y, 0)
@@ -35,7 +35,7 @@ class RubberBand:
 
     def hide(self) -> None:
         if self._renderer is not None:
-            self._renderer.RemoveActor2D(self._actor)
+            self._renderer.RemoveViewProp(self._actor)
             self._renderer = None
 
 

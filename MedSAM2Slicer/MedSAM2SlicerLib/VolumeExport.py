@@ -8,6 +8,7 @@ be made.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from typing import Callable
@@ -55,9 +56,9 @@ class VolumeExport:
         return self._key == _keyOf(volumeNode)
 
     def remove(self) -> None:
-        """Stop writing and delete the file."""
+        """Stop writing and delete the file; Windows keeps it while a worker that is being killed still maps it."""
         self._close()
-        if self.path and os.path.exists(self.path):
+        with contextlib.suppress(OSError):
             os.remove(self.path)
 
     def onTimer(self) -> None:

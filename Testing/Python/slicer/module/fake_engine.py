@@ -69,7 +69,7 @@ class FakeEngine:
             "fake",
             (ModelInfo("embedded", "Fake model", "For tests", "none", True),),
             ("box",),
-            (DeviceInfo("cpu", "CPU", ""),),
+            (DeviceInfo("auto", "Automatic: CPU", ""), DeviceInfo("cpu", "CPU", "")),
             os.getpid(),
         )
         self.say(hello)
