@@ -30,9 +30,8 @@ class qSlicerLayoutManager(QtCore.QObject):
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLApplicationLogic(application_logic)
         self._logic.SetMRMLScene(scene)
-        self._logic.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._arrange())
+        self._logic.GetLayoutNode().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._arrange())
         self.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-        self._arrange()
 
     def viewport(self) -> QtWidgets.QWidget:
         return self._viewport

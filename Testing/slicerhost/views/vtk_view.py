@@ -128,6 +128,10 @@ class ctkVTKAbstractView(QtWidgets.QWidget):
         """The picture as (height, width, 3) uint8, top row first. Not in Slicer: for tests that look at a view."""
         if self._needs_render:
             self.forceRender()
+        return self._pixels()
+
+    def _pixels(self) -> numpy.ndarray:
+        """What was rendered last."""
         grabber = vtk.vtkWindowToImageFilter()
         grabber.SetInput(self._render_window)
         grabber.ReadFrontBufferOff()
@@ -161,8 +165,10 @@ class ctkVTKAbstractView(QtWidgets.QWidget):
         self.scheduleRender()
 
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
-        if self._needs_render or self._picture is None:
-            pixels = self.hostPixels()
+        if self._needs_render and not self._pause_count:
+            self.forceRender()
+        if self._picture is None:
+            pixels = self._pixels()
             height, width, _ = pixels.shape
             rgb = QtGui.QImage.Format.Format_RGB888
             self._picture = QtGui.QImage(pixels.data, width, height, 3 * width, rgb).copy()
