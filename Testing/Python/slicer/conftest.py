@@ -33,6 +33,7 @@ def app() -> Iterator[Any]:
 @pytest.fixture
 def scene(app: Any) -> Iterator[Any]:
     """``slicer.mrmlScene``, empty before and after."""
+    app.mainWindow().activateWindow()  # another window may have closed, and offscreen no window manager does this
     app.mrmlScene().Clear(0)
     app.processEvents()
     slicerhost.slot_errors.clear()

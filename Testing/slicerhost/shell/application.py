@@ -56,7 +56,6 @@ class qSlicerApplication(QtWidgets.QApplication):
             self._layout_manager = qSlicerLayoutManager(self._logic, self._scene)
             if mainWindow:
                 self._main_window = qSlicerMainWindow(self._layout_manager.viewport())
-                self.focusWindowChanged.connect(self._on_focus_window_changed)
         self.startupCompleted.emit()
         return self
 
@@ -150,11 +149,6 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def translate(self, context: str, text: str) -> str:
         return text
-
-    def _on_focus_window_changed(self, window: Any) -> None:
-        """When another window closes its parent becomes active; offscreen there is no window manager to do it."""
-        if window is None and self._main_window.isVisible():
-            self._main_window.activateWindow()
 
     def _make_settings(self) -> QtCore.QSettings:
         """Also what ``qt.QSettings()`` opens, so that no test ever sees the user's settings."""
