@@ -41,7 +41,7 @@ def addBox(volumeNode, segmentationNode, segmentId: str, box: BoxPrompt):
     slicer.mrmlScene.AddNode(roiNode)
     roiNode.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
     roiNode.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
-    _place(roiNode, volumeNode, box)
+    placeBox(roiNode, volumeNode, box)
     _style(roiNode)
     return roiNode
 
@@ -58,6 +58,15 @@ def boxesOf(volumeNode, segmentationNode, segmentId: str) -> list:
     ]
 
 
+def placeBox(roiNode, volumeNode, box: BoxPrompt) -> None:
+    """Put an ROI node around a box of a volume, under the volume's parent transform."""
+    placement = roiOfBox(VolumeFrame(volumeNode), box)
+    parent = volumeNode.GetParentTransformNode()
+    roiNode.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
+    roiNode.SetAndObserveObjectToNodeMatrix(vtkMatrix(placement.object_to_ras))
+    roiNode.SetSize(*placement.size_mm)
+
+
 def isBox(node) -> bool:
     return node.IsA("vtkMRMLMarkupsROINode") and node.GetAttribute(PROMPT_ATTRIBUTE) == BOX
 
@@ -68,14 +77,6 @@ def readBox(roiNode) -> Optional[BoxPrompt]:
     if volumeNode is None or volumeNode.GetImageData() is None:
         return None
     return boxOfRoi(VolumeFrame(volumeNode), volumeNode, roiNode, roiNode.GetAttribute(AXIS_ATTRIBUTE))
-
-
-def _place(roiNode, volumeNode, box: BoxPrompt) -> None:
-    placement = roiOfBox(VolumeFrame(volumeNode), box)
-    parent = volumeNode.GetParentTransformNode()
-    roiNode.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)
-    roiNode.SetAndObserveObjectToNodeMatrix(vtkMatrix(placement.object_to_ras))
-    roiNode.SetSize(*placement.size_mm)
 
 
 def _style(roiNode) -> None:

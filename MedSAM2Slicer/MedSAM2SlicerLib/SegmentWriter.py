@@ -83,7 +83,7 @@ class SegmentWriter:
         logic.SetBinaryLabelmapToSegment(labelmap, self.segmentationNode, self.segmentId, logic.MODE_REPLACE)
 
     def revert(self) -> bool:
-        """Undo everything since `begin`. Returns False, and does nothing, if somebody else changed the segment since."""
+        """Undo everything since `begin`. Returns False, and does nothing, if somebody else changed the segment."""
         before, self._before = self._before, None
         if before is None or not self.isPossible() or self._fingerprint() != self._written:
             return False
