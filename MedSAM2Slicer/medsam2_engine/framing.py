@@ -6,6 +6,8 @@ embedded model sees a crop around the object, which has to follow the object fro
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,30 +18,31 @@ import torch
 from medsam2_engine.frames import FrameGrid, FrameStack, Mask, SliceStack, WholeSliceFrames
 from medsam2_engine.intensity import default_window
 from medsam2_engine.model.frame import FramePrompt
-from medsam2_engine.object_crop import box_in_frame, frames_of_box, frames_of_point, square_grid
+from medsam2_engine.object_crop import CROP_OVER_BOX, box_in_frame, frames_of_box, frames_of_point, square_grid
 from medsam2_engine.slice_prompts import Box, Click, SlicePrompts, box_of_mask
 from medsam2_protocol.messages import Window
 
 BOX_LABELS = (2, 3)  # SAM 2's labels of a box's first and last corner
-POINT_CROP_MM = 60.0  # first guess around a click; the mask found there gives the crop that is used
-EDGE = 0.1  # an object in the outer tenth of its crop is about to leave it
+LARGEST_LOOK = 1.5  # of the slice's shorter side: objects may fill a cropped volume
+SMALLEST_LOOK_VOXELS = 20.0
+LOOK_STEP = 1.5
+DRIFT = 0.1  # of the crop's side: further from its centre, an object is about to leave the crop
+GROWTH = 1.3  # over the size for which the crop was cut
 
 
 class Framing(Protocol):
     """Chooses frames for prompted objects. `window` None means: as is best for the model."""
 
-    def frames(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> FrameStack:
-        """The frames in which the object prompted on slice `index` is looked for."""
+    def looks(
+        self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
+    ) -> Sequence[FrameStack]:
+        """The frames in which the object prompted on slice `index` may be looked for, at least one; `separation` of
+        the masks found in them tells which is best."""
 
     def refocused(
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
         """Better frames for an object found as `mask` on slice `index`; None if the present ones will do."""
-
-    def focused(
-        self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
-    ) -> FrameStack:
-        """The frames for an object of which a first look has given a mask, in `frames`."""
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         """Box corners and clicks in frame pixels."""
@@ -51,18 +54,15 @@ class WholeSliceFraming:
 
     size: int
 
-    def frames(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> FrameStack:
-        return WholeSliceFrames(slices, window or default_window(slices.volume), self.size)
+    def looks(
+        self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
+    ) -> Sequence[FrameStack]:
+        return [WholeSliceFrames(slices, window or default_window(slices.volume), self.size)]
 
     def refocused(
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
         return None
-
-    def focused(
-        self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
-    ) -> FrameStack:
-        return frames
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         """SAM 2 scales voxel indices by the size of the frame over that of the slice (its video predictor)."""
@@ -77,25 +77,23 @@ class ObjectFraming:
 
     size: int
 
-    def frames(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> FrameStack:
+    def looks(
+        self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
+    ) -> Sequence[FrameStack]:
+        """A click does not say how large the object is, and the model's mask always fills about a third of its crop: so
+        a clicked object is looked at in crops of many sizes."""
         box = prompts.box if prompts.mask is None else box_of_mask(prompts.mask)
         if box is not None:
-            return frames_of_box(slices, index, box, self.size, window)
+            return [frames_of_box(slices, index, box, self.size, window)]
         click = next(click for click in prompts.clicks if click.positive)
-        grid = square_grid((click.x, click.y), POINT_CROP_MM, slices.spacing_xy, self.size)
-        return frames_of_point(slices, index, (click.x, click.y), grid, window)
+        grids = (square_grid((click.x, click.y), side, slices.spacing_xy, self.size) for side in _look_sides_mm(slices))
+        return [frames_of_point(slices, index, (click.x, click.y), grid, window) for grid in grids]
 
     def refocused(
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
-        if not _near_edge(frames.grid, mask):
-            return None
-        return frames_of_box(slices, index, box_of_mask(mask), self.size, window)
-
-    def focused(
-        self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
-    ) -> FrameStack:
-        return frames_of_box(slices, index, box_of_mask(mask), self.size, window)
+        box = box_of_mask(mask)
+        return frames_of_box(slices, index, box, self.size, window) if _outgrown(frames.grid, box) else None
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         edges = () if box is None else box_in_frame(box, grid)
@@ -109,9 +107,18 @@ def _frame_prompt(points: npt.NDArray[np.float64], box: Box | None, clicks: tupl
     return FramePrompt(torch.from_numpy(points).float().reshape(-1, 2), torch.tensor(labels, dtype=torch.int64))
 
 
-def _near_edge(grid: FrameGrid, mask: Mask) -> bool:
-    """Whether a mask reaches into the outer tenth of the frame; it has to touch it with more than a stray pixel."""
-    in_frame = grid.mask_in_frame(mask)
-    margin = round(EDGE * grid.size)
-    inner = in_frame[margin:-margin, margin:-margin]
-    return bool(in_frame.sum() - inner.sum() > 0)
+def _look_sides_mm(slices: SliceStack) -> list[float]:
+    (rows, columns), (dx, dy) = slices.shape, slices.spacing_xy
+    largest = LARGEST_LOOK * min(rows * dy, columns * dx)
+    smallest = min(largest, SMALLEST_LOOK_VOXELS * max(dx, dy))
+    count = 1 + round(math.log(largest / smallest, LOOK_STEP))
+    return [largest / LOOK_STEP**step for step in range(count)]
+
+
+def _outgrown(grid: FrameGrid, box: Box) -> bool:
+    """Whether an object has moved or grown so far that its crop should be cut anew."""
+    x0, y0, x1, y1 = box
+    extent, corner = np.array(grid.extent_xy), np.array(grid.corner_xy)
+    drift = np.abs((np.array([x0 + x1, y0 + y1]) / 2 - corner) / extent - 0.5).max()
+    growth = (np.array([x1 - x0 + 1, y1 - y0 + 1]) / extent).max() * CROP_OVER_BOX
+    return bool(drift > DRIFT or growth > GROWTH)

@@ -27,6 +27,7 @@ SMOOTHING_BINS = 2.0
 LARGEST_LOG_ODDS = 3.0
 PERCENTILES = (1.0, 99.0)
 POINT_OBJECT_PX, POINT_BACKGROUND_PX = 5.0, 30.0
+DARKEST = 0.005  # of u: an exactly black background is no tissue either
 CORE, BODY = 0.7, 0.8  # ellipses, as parts of the box, that are taken for object
 
 Box = tuple[float, float, float, float]  # x0, y0, x1, y1: outermost voxel centres, slice coordinates
@@ -118,24 +119,33 @@ class ObjectSamples:
 def _frames(
     slices: SliceStack, index: int, grid: FrameGrid, samples: ObjectSamples, window: Window | None
 ) -> ObjectCropFrames:
-    appearance = measure_appearance(slices.slice(index), grid, samples, window)
+    appearance = measure_appearance(slices.slice(index), grid, samples, window, slices.volume.padding)
     return ObjectCropFrames(slices, grid, appearance)
 
 
-def measure_appearance(image: Image, grid: FrameGrid, samples: ObjectSamples, window: Window | None) -> Appearance:
-    """Measure the constants of the channels on the prompted slice."""
+def measure_appearance(
+    image: Image, grid: FrameGrid, samples: ObjectSamples, window: Window | None, padding: float | None
+) -> Appearance:
+    """Measure the constants of the channels on the prompted slice; voxels of value `padding` are left out."""
     raw = grid.sample(image).numpy()
-    inside = grid.covers((image.shape[0], image.shape[1]))
+    inside = grid.covers((image.shape[0], image.shape[1])) & ~_padded(image, grid, padding)
     lower, upper = _intensity_range(raw[inside], window)
     u = np.where(inside, np.clip((raw - lower) / (upper - lower), LOWEST, HIGHEST), 0).astype(np.float32)
-    core = u[samples.core]
+    core = u[samples.core & inside]
     if core.size < 5:
         return Appearance(lower, upper, 0.5, 0.5, (0.0,) * BINS)
     median = float(np.median(core))
     spread = 1.4826 * float(np.median(np.abs(core - median)))
-    excluded = ~inside | (np.abs(u) < 0.005)
-    odds = _log_odds(u, samples.body, samples.outside & ~excluded)
+    elsewhere = samples.outside & inside & (np.abs(u) >= DARKEST)
+    odds = _log_odds(u, samples.body & inside, elsewhere)
     return Appearance(lower, upper, median, float(np.clip(2.5 * spread, 0.12, 0.5)), odds)
+
+
+def _padded(image: Image, grid: FrameGrid, padding: float | None) -> Mask:
+    """(S, S): pixels that show more padding than patient."""
+    if padding is None:
+        return np.zeros((grid.size, grid.size), bool)
+    return np.asarray(grid.sample((image == padding).astype(np.float32)).numpy() > 0.5)
 
 
 def normalised(image: Image, grid: FrameGrid, appearance: Appearance) -> Tensor:

@@ -7,6 +7,7 @@ was asked before. All prompts of a segment come with every request, in the order
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from medsam2_engine.features import FeatureCache
 from medsam2_engine.frames import FrameStack, SliceStack
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.propagation import Anchor, Scene, SliceMask, mask_on_slice, take_turns, walks_of_segment
+from medsam2_engine.separation import separation
 from medsam2_engine.slice_prompts import SlicePrompts, prompts_by_slice
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
@@ -105,20 +107,21 @@ class Session:
         yield from take_turns(walks, is_cancelled)
 
     def _anchor(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> Anchor:
-        frames = self.backend.framing.frames(slices, index, prompts, window)
-        if prompts.mask is None and prompts.box is None:
-            frames = self._focused(frames, slices, index, prompts, window)
+        frames = self._best_look(slices, index, prompts, window)
         answer = self._answer(frames, index, prompts)
         if prompts.mask is not None and not prompts.clicks:
             return Anchor(index, frames, answer, prompts.mask)
         return Anchor(index, frames, answer, mask_on_slice(frames, answer, slices, gated=False))
 
-    def _focused(
-        self, frames: FrameStack, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
-    ) -> FrameStack:
-        """A click does not say how large the object is; a first mask does."""
-        mask = mask_on_slice(frames, self._answer(frames, index, prompts), slices, gated=False)
-        return self.backend.framing.focused(frames, slices, index, mask, window) if mask.any() else frames
+    def _best_look(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> FrameStack:
+        """The frames whose first answer stands out best from its surroundings."""
+        looks = self.backend.framing.looks(slices, index, prompts, window)
+        if len(looks) == 1:
+            return looks[0]
+        first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)])
+        masks = [mask_on_slice(look, self._answer(look, index, first), slices, gated=False) for look in looks]
+        scores = [separation(slices.slice(index), mask) for mask in masks]
+        return looks[scores.index(max(scores))]
 
     def _answer(self, frames: FrameStack, index: int, prompts: SlicePrompts) -> FrameMask:
         """The mask after all prompts of a slice, one click after the other, as they were made."""
