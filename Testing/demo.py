@@ -145,7 +145,8 @@ def segment(case: Case, options: argparse.Namespace) -> Files:
     stem = options.output / case.stem
     files = Files(*(Path(f"{stem}{suffix}") for suffix in (".prompts.json", ".seg.nrrd", ".png", ".report.json")))
     segments = [{"name": name, "prompts": [box_around(mask)]} for name, mask in case.references_kji.items()]
-    files.prompts.write_text(json.dumps({"version": 1, "coordinates": "IJK", "segments": segments}, indent=2) + "\n")
+    prompts = {"version": 1, "coordinates": "IJK", "segments": segments}
+    files.prompts.write_text(json.dumps(prompts, indent=2) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "medsam2_engine", "segment", case.volume, "--prompts", files.prompts]
     command += ["--model", options.model, "--device", options.device]
     command += ["-o", files.segmentation, "--picture", files.picture, "--report", files.report]
@@ -174,7 +175,7 @@ def grown(indices: NDArray[np.intp], size: int) -> tuple[int, int]:
 
 
 def print_results(case: Case, files: Files) -> None:
-    report = json.loads(files.report.read_text())
+    report = json.loads(files.report.read_text(encoding="utf-8"))
     segments, ijk_to_ras = read_segmentation(files.segmentation)
     masks = {segment.name: segment.mask_kji for segment in segments}
     voxel_ml = abs(float(np.linalg.det(ijk_to_ras[:3, :3]))) / 1000

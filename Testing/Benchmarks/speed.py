@@ -40,7 +40,7 @@ def seconds_per_slice(threads: int, device: str, model: str) -> float:
     if done.returncode:
         sys.exit(done.stderr)
     (report,) = OUTPUT.glob("*.report.json")
-    return float(json.loads(report.read_text())["seconds_per_slice"])
+    return float(json.loads(report.read_text(encoding="utf-8"))["seconds_per_slice"])
 
 
 if __name__ == "__main__":

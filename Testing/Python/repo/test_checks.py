@@ -29,7 +29,7 @@ def test_check_passes(name):
 
 
 def test_pre_commit_runs_every_check_and_downloads_nothing():
-    text = (ROOT / ".pre-commit-config.yaml").read_text()
+    text = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     for name in DEV.CHECKS:
         assert f"entry: python3 dev.py lint {name}\n" in text
     assert text.count("- repo:") == text.count("- repo: local") == 1

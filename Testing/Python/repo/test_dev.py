@@ -25,14 +25,14 @@ def ask(*arguments, **variables):
 
 
 def test_every_command_of_the_readme_exists():
-    named = set(re.findall(r"python3 dev\.py (\w+)", (ROOT / "README.md").read_text()))
+    named = set(re.findall(r"python3 dev\.py (\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
     assert {"demo", "test", "bench", "lint", "setup"} <= named
     choices = re.search(r"\{(.*?)\}", ask("--help").stdout).group(1).split(",")
     assert named <= set(choices)
 
 
 def test_ci_runs_the_command_of_the_readme_and_ends_with_it():
-    lines = (ROOT / ".ci/run").read_text().splitlines()
+    lines = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     assert lines[-1] == "exec python3 dev.py test"
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
 
@@ -48,7 +48,7 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path):
     answer = ask("--venv", str(tmp_path), "setup")
     assert answer.returncode == 1
     assert "is no Python environment" in answer.stderr
-    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 
 
 def test_an_old_python_is_told_which_one_is_needed(dev, monkeypatch, tmp_path):

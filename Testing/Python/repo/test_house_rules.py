@@ -62,7 +62,7 @@ def test_nothing_is_marked_as_unfinished(tracked):
 
 def test_library_init_files_do_nothing(tracked):
     inits = [name for name in tracked if name.startswith(LIBRARIES) and name.endswith("__init__.py")]
-    statements = {name: ast.parse((ROOT / name).read_text()).body for name in inits}
+    statements = {name: ast.parse((ROOT / name).read_text(encoding="utf-8")).body for name in inits}
     busy = [name for name, body in statements.items() if any(not isinstance(node, ast.Expr) for node in body)]
     assert inits
     assert busy == []
@@ -70,7 +70,7 @@ def test_library_init_files_do_nothing(tracked):
 
 def test_the_module_file_imports_neither_torch_nor_the_engine():
     imported = set()
-    for node in ast.walk(ast.parse((ROOT / "MedSAM2Slicer/MedSAM2Slicer.py").read_text())):
+    for node in ast.walk(ast.parse((ROOT / "MedSAM2Slicer/MedSAM2Slicer.py").read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             imported |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -80,7 +80,7 @@ def test_the_module_file_imports_neither_torch_nor_the_engine():
 
 def test_nothing_is_unpickled(tracked):
     python = [name for name in tracked if name.endswith(".py") and name.startswith("MedSAM2Slicer/")]
-    calls = [(name, call) for name in python for call in ast.walk(ast.parse((ROOT / name).read_text()))]
+    calls = [(name, call) for name in python for call in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8")))]
     assert [f"{name}:{call.lineno}" for name, call in calls if isinstance(call, ast.Call) and unpickles(call)] == []
 
 

@@ -19,37 +19,42 @@ CATALOG_KEYS |= {"build_subdirectory", "enabled", "tier"}
 ANY_URL = re.compile(r"https://(?:raw\.githubusercontent|github)\.com/\w*MedSAM2Slicer\w*/\w+")
 
 
+def read(file):
+    return (ROOT / file).read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def cmake():
     """Variable → value of every quoted `set` at the top level."""
-    text = (ROOT / "CMakeLists.txt").read_text()
+    text = read("CMakeLists.txt")
     return dict(re.findall(r'^set\((\w+) "([^"]*)"\)$', text, re.MULTILINE))
 
 
 @pytest.fixture
 def s4ext():
-    lines = (ROOT / "extension.s4ext").read_text().splitlines()
+    lines = read("extension.s4ext").splitlines()
     return dict(line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
 
 
 @pytest.fixture
 def catalog():
-    return json.loads((ROOT / "MedSAM2Slicer.json").read_text())
+    return json.loads(read("MedSAM2Slicer.json"))
 
 
 @pytest.fixture
 def pyproject():
-    return (ROOT / "pyproject.toml").read_text()
+    return read("pyproject.toml")
 
 
-def test_all_versions_are_the_newest_in_the_changelog(pyproject):
-    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+def test_all_versions_are_the_newest_in_the_changelog():
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", read("CHANGELOG.md"), re.M)
     assert released == sorted(released, key=lambda version: [int(part) for part in version.split(".")], reverse=True)
-    assert re.search(r'^version = "(.*)"$', pyproject, re.M).group(1) == released[0]
-    assert (
-        re.search(r"^project\(MedSAM2Slicer VERSION (.*)\)$", (ROOT / "CMakeLists.txt").read_text(), re.M).group(1)
-        == (released[0])
-    )
+    for file, pattern in (
+        ("pyproject.toml", r'^version = "(.*)"$'),
+        ("CMakeLists.txt", r"^project\(MedSAM2Slicer VERSION (.*)\)$"),
+        ("MedSAM2Slicer/medsam2_engine/version.py", r'^VERSION = "(.*)"$'),
+    ):
+        assert re.findall(pattern, read(file), re.M) == released[:1], file
 
 
 def test_s4ext_has_slicers_keys_and_no_others(s4ext):
@@ -90,7 +95,7 @@ def test_homepage_and_contributors_are_the_same_everywhere(cmake, pyproject):
     ["CMakeLists.txt", "extension.s4ext", "MedSAM2Slicer.json", "pyproject.toml", "CHANGELOG.md", "README.md"],
 )
 def test_no_file_names_another_repository_of_ours(file):
-    named = set(ANY_URL.findall((ROOT / file).read_text()))
+    named = set(ANY_URL.findall(read(file)))
     assert named <= {REPOSITORY, RAW.removesuffix("/main")}
 
 
@@ -110,31 +115,33 @@ def test_module_and_extension_show_the_same_icon():
 
 def test_screenshot_of_the_catalogue_is_the_picture_of_the_readme(cmake):
     path = cmake["EXTENSION_SCREENSHOTURLS"].removeprefix(f"{RAW}/")
-    assert f"]({path})" in (ROOT / "README.md").read_text()
+    assert f"]({path})" in read("README.md")
     assert (ROOT / path).is_file()
 
 
 def test_licence_is_apache_everywhere(pyproject):
-    assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE.txt").read_text()
+    assert "Apache License\n                           Version 2.0" in (ROOT / "LICENSE.txt").read_text(
+        encoding="utf-8"
+    )
     assert 'license = "Apache-2.0"' in pyproject
-    assert "[Apache-2.0](LICENSE.txt)" in (ROOT / "README.md").read_text()
+    assert "[Apache-2.0](LICENSE.txt)" in read("README.md")
 
 
 def test_engine_requirements_are_the_dependencies_of_the_package(pyproject):
     dependencies = re.search(r"^dependencies = \[(.*?)^\]", pyproject, re.M | re.S).group(1)
-    text = (ROOT / "MedSAM2Slicer/Resources/engine-requirements.txt").read_text()
+    text = read("MedSAM2Slicer/Resources/engine-requirements.txt")
     required = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert required == re.findall(r'^  "(.*)",$', dependencies, re.M)
 
 
 def test_constraints_pin_every_requirement_exactly(pyproject):
-    pins = dict(re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / "constraints.txt").read_text().lower(), re.M))
+    pins = dict(re.findall(r"^([\w-]+)==([\w.]+)", read("constraints.txt").lower(), re.M))
     lists = re.findall(r"^(?:dependencies|demo|pictures|test) = \[(.*?)\](?:$| #)", pyproject, re.M | re.S)
     names = {re.match(r"[\w-]+", entry).group() for text in lists for entry in re.findall(r'"([^"]+)"', text)}
     assert {name.lower() for name in names} - {"medsam2slicer-engine"} <= set(pins)
 
 
 def test_every_link_of_the_readme_leads_to_a_file():
-    links = re.findall(r"\]\((?!https?://|#)([^)]+)\)", (ROOT / "README.md").read_text())
+    links = re.findall(r"\]\((?!https?://|#)([^)]+)\)", read("README.md"))
     assert links
     assert [link for link in links if not (ROOT / link).is_file()] == []

@@ -15,7 +15,7 @@ PACKAGES = ("medsam2_protocol", "medsam2_engine")
 
 
 def listed(variable):
-    text = (MODULE / "CMakeLists.txt").read_text()
+    text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
     entries = re.search(rf"^set\({variable}\n(.*?)^  \)", text, re.M | re.S).group(1).split()
     assert len(entries) == len(set(entries)), f"{variable} lists a file twice"
     return set(entries)
@@ -40,12 +40,13 @@ def test_nothing_but_the_module_itself_lies_in_its_folder():
 
 def test_a_slicer_run_test_is_registered_for_every_file_of_them():
     folder = ROOT / "Testing/Slicer"
-    registered = set(re.findall(r"SCRIPT (\S+)", (folder / "CMakeLists.txt").read_text()))
+    registered = set(re.findall(r"SCRIPT (\S+)", (folder / "CMakeLists.txt").read_text(encoding="utf-8")))
     assert registered == {path.name for path in folder.glob("*.py")}
 
 
 def test_every_package_of_the_wheel_is_declared():
-    declared = re.search(r"^packages = \[(.*?)\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S).group(1)
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    declared = re.search(r"^packages = \[(.*?)\]", pyproject, re.M | re.S).group(1)
     folders = {path.parent for package in PACKAGES for path in (MODULE / package).rglob("*.py")}
     names = {folder.relative_to(MODULE).as_posix().replace("/", ".") for folder in folders}
     assert set(re.findall(r'"(.*?)"', declared)) == names | {"medsam2_engine.checkpoints"}
