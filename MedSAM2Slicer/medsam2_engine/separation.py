@@ -41,5 +41,6 @@ def _ring(mask: Mask) -> Mask:
 
 
 def _shares(values: npt.NDArray[np.float32], lower: float, upper: float) -> npt.NDArray[np.float64]:
-    counts = np.histogram(values, HISTOGRAM_BINS, (lower, max(upper, lower + 1e-6)))[0] + 0.5
+    top = max(upper, lower + 1e-6 * max(1.0, abs(lower)))  # a place of one value has no range of its own
+    counts = np.histogram(values.astype(np.float64), HISTOGRAM_BINS, (lower, top))[0] + 0.5
     return np.asarray(counts / counts.sum(), dtype=np.float64)

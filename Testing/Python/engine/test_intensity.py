@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from medsam2_engine import intensity
-from medsam2_engine.intensity import CT_WINDOW, apply_window, constant_background, default_window, is_ct, sampled
+from medsam2_engine.intensity import CT_WINDOW, apply_window, default_window, is_ct
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
 
@@ -112,32 +111,3 @@ def test_windowing_changes_no_voxel(one_to_thousand: np.ndarray) -> None:
 def test_windowing_keeps_the_order_of_intensities(lower: float, width: float, values: np.ndarray) -> None:
     windowed = apply_window(np.sort(values), Window(lower, lower + width))
     assert (np.diff(windowed) >= 0).all()
-
-
-# ---- sampling
-
-
-def test_a_small_volume_is_sampled_whole(one_to_thousand: np.ndarray) -> None:
-    assert sampled(volume_of(one_to_thousand)).size == 1000
-
-
-def test_a_large_volume_is_sampled_evenly(one_to_thousand: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intensity, "SAMPLES", 100)
-    assert sampled(volume_of(one_to_thousand)).tolist() == list(range(1, 1001, 10))
-
-
-# ---- cut-out patients
-
-
-def test_the_voxels_around_a_stripped_brain_are_background(one_to_thousand: np.ndarray) -> None:
-    one_to_thousand[0] = 0
-    assert constant_background(volume_of(one_to_thousand)) == 0
-
-
-def test_the_corners_of_a_round_field_of_view_are_background(hounsfield: np.ndarray) -> None:
-    hounsfield[0] = -3024
-    assert constant_background(volume_of(hounsfield)) == -3024
-
-
-def test_tissue_is_no_background(one_to_thousand: np.ndarray) -> None:
-    assert constant_background(volume_of(one_to_thousand)) is None

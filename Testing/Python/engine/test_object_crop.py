@@ -201,11 +201,11 @@ def test_another_unit_of_intensity_is_the_same_input(phantom: Phantom) -> None:
 
 def test_a_slice_of_one_value_has_channels(phantom: Phantom) -> None:
     flat = Volume(np.full(phantom.volume.shape_kji, 7, np.int16), np.eye(4))
-    assert np.isfinite(frames_of_box(SliceStack(flat, "K"), INDEX, BOX, S, None).pixels(INDEX)).all()
+    assert np.isfinite(frames_of_box(SliceStack(flat, "K"), INDEX, BOX, S, None).pixels(INDEX).numpy()).all()
 
 
 def test_a_box_of_one_voxel_has_channels(slices: SliceStack) -> None:
-    assert np.isfinite(frames_of_box(slices, INDEX, (30, 20, 30, 20), S, None).pixels(INDEX)).all()
+    assert np.isfinite(frames_of_box(slices, INDEX, (30, 20, 30, 20), S, None).pixels(INDEX).numpy()).all()
 
 
 # ---- points

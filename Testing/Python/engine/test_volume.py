@@ -246,6 +246,47 @@ def test_the_voxels_are_not_copied(voxels: np.ndarray) -> None:
     assert np.shares_memory(Volume(voxels, np.eye(4)).voxels_kji, voxels)
 
 
+# ---- statistics
+
+
+@pytest.fixture
+def one_to_thousand() -> np.ndarray:
+    return np.arange(1, 1001, dtype=np.int16).reshape(4, 10, 25)
+
+
+def test_a_small_volume_is_sampled_whole(one_to_thousand: np.ndarray) -> None:
+    assert Volume(one_to_thousand, np.eye(4)).sample.tolist() == list(range(1, 1001))
+
+
+def test_a_large_volume_is_sampled_evenly(one_to_thousand: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medsam2_engine.volume.SAMPLES", 100)
+    assert Volume(one_to_thousand, np.eye(4)).sample.tolist() == list(range(1, 1001, 10))
+
+
+def test_what_is_no_number_is_not_sampled() -> None:
+    voxels = np.array([[[1.0, np.nan, np.inf, -np.inf, 2.0]]])
+    assert Volume(voxels, np.eye(4)).sample.tolist() == [1, 2]
+
+
+def test_a_volume_without_a_number_is_sampled_as_zero() -> None:
+    assert Volume(np.full(SHAPE_KJI, np.nan), np.eye(4)).sample.tolist() == [0]
+
+
+def test_the_voxels_around_a_stripped_brain_are_padding(one_to_thousand: np.ndarray) -> None:
+    one_to_thousand[0] = 0
+    assert Volume(one_to_thousand, np.eye(4)).padding == 0
+
+
+def test_the_corners_of_a_round_field_of_view_are_padding(one_to_thousand: np.ndarray) -> None:
+    one_to_thousand[:, 0] = -3024
+    assert Volume(one_to_thousand, np.eye(4)).padding == -3024
+
+
+def test_a_few_voxels_of_the_lowest_value_are_no_padding(one_to_thousand: np.ndarray) -> None:
+    one_to_thousand[0, 0] = 0
+    assert Volume(one_to_thousand, np.eye(4)).padding is None
+
+
 # ---- memory-mapped volumes
 
 
