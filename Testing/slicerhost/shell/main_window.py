@@ -1,7 +1,5 @@
 """``slicer.util.mainWindow()``: a module panel beside the views."""
 
-from typing import Any
-
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 
@@ -78,6 +76,3 @@ class qSlicerMainWindow(QtWidgets.QMainWindow):
         """Closing leaves the current module first."""
         self._module_selector.selectModule("")
         event.accept()
-
-    def hostModulePanel(self) -> Any:
-        return self._module_panel

@@ -9,6 +9,7 @@ from PySide6 import QtWidgets
 
 from ..ctkwidgets.paths import ctkPathLineEdit
 from ..mrmlwidgets.node_combo_box import qMRMLNodeComboBox
+from .annotations import Choice, WithinRange
 
 
 class GuiConnector:
@@ -46,7 +47,7 @@ class _Number(GuiConnector):
 
     def __init__(self, widget: Any, parameter: Any, property_name: str, signal: str) -> None:
         super().__init__(widget, parameter, property_name, signal)
-        limits = next((a for a in parameter.annotations if type(a).__name__ == "WithinRange"), None)
+        limits = parameter.annotation(WithinRange)
         if limits is not None:
             widget.minimum, widget.maximum = limits.minimum, limits.maximum
 
@@ -76,8 +77,8 @@ class _Choice(GuiConnector):
 
     def __init__(self, widget: Any, parameter: Any, property_name: str, signal: str) -> None:
         super().__init__(widget, parameter, property_name, signal)
-        choices = [a.choices for a in parameter.annotations if type(a).__name__ == "Choice"]
-        self._choices = list(choices[0] if choices else parameter.type)
+        choice = parameter.annotation(Choice)
+        self._choices = list(choice.choices if choice is not None else parameter.type)
         widget.clear()
         widget.addItems([c.name if isinstance(c, enum.Enum) else str(c) for c in self._choices])
 

@@ -18,53 +18,19 @@ import slicer
 import vtk
 from PySide6 import QtWidgets
 
+from .annotations import Choice, Decimals, Default, Maximum, Minimum, SingleStep, WithinRange
 from .gui_connectors import GuiConnector, connector_for
 
-
-class Default:
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-
-class WithinRange:
-    """Also gives a connected slider its range."""
-
-    def __init__(self, minimum: float, maximum: float) -> None:
-        self.minimum = minimum
-        self.maximum = maximum
-
-    def validate(self, value: float) -> None:
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(f"{value!r} is not within [{self.minimum!r}, {self.maximum!r}]")
-
-
-class Minimum(WithinRange):
-    def __init__(self, minimum: float) -> None:
-        super().__init__(minimum, float("inf"))
-
-
-class Maximum(WithinRange):
-    def __init__(self, maximum: float) -> None:
-        super().__init__(float("-inf"), maximum)
-
-
-class Choice:
-    def __init__(self, choices: list[Any]) -> None:
-        self.choices = choices
-
-    def validate(self, value: Any) -> None:
-        if value not in self.choices:
-            raise ValueError(f"{value!r} is not one of {self.choices!r}")
-
-
-class Decimals:
-    def __init__(self, value: int) -> None:
-        self.value = value
-
-
-class SingleStep:
-    def __init__(self, value: float) -> None:
-        self.value = value
+__all__ = [
+    "Choice",
+    "Decimals",
+    "Default",
+    "Maximum",
+    "Minimum",
+    "SingleStep",
+    "WithinRange",
+    "parameterNodeWrapper",
+]
 
 
 def parameterNodeWrapper(wrapped: type | None = None) -> Any:
@@ -83,6 +49,7 @@ class Parameter:
         self.default = self._default_value(default)
 
     def annotation(self, kind: type) -> Any:
+        """The annotation of exactly this kind, or None."""
         return next((annotation for annotation in self.annotations if type(annotation) is kind), None)
 
     def exists(self, node: Any) -> bool:
