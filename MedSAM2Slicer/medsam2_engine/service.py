@@ -258,7 +258,7 @@ def _id_of(line: bytes) -> str:
     """The id of a request that is otherwise wrong, so that its sender hears of it."""
     try:
         request = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     found = request.get("id", "") if isinstance(request, dict) else ""
     return found if isinstance(found, str) else ""

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str]) -> int:
     """Serve until stdin closes. `argv`: ["--parent-pid", PID] or nothing."""
-    lines_out = os.fdopen(os.dup(1), "wb", buffering=0)
+    lines_out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     from medsam2_engine.service import serve  # only now: an import may print
 
