@@ -371,7 +371,9 @@ def test_a_bright_object_fills_no_other_volume(embedded: Backend) -> None:
     assert dice(mask, there.truth_kji[MIDDLE]) > 0.93
 
 
-def test_a_volume_of_one_value_gives_an_answer(embedded: Backend) -> None:
-    flat = Phantom(Volume(np.full((3, 48, 56), 7, np.int16), np.eye(4)), a_phantom().truth_kji[8:11])
-    results = Session(flat.volume, embedded).propagate([segment(flat.box("K", 1))], "K")
+@pytest.mark.parametrize("kind", ["box", "point", "mask"])
+@pytest.mark.parametrize("value", [0, -1024])
+def test_a_volume_of_one_value_gives_an_answer(embedded: Backend, kind: str, value: int) -> None:
+    flat = Phantom(Volume(np.full((3, 48, 56), value, np.int16), np.eye(4)), a_phantom().truth_kji[8:11])
+    results = Session(flat.volume, embedded).propagate([segment(getattr(flat, kind)("K", 1))], "K")
     assert {result.slice for result in results} <= {0, 1, 2}
