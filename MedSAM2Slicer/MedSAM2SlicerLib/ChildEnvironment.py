@@ -57,6 +57,9 @@ def uvEnvironment(machine: HostMachine, folder: EngineFolder, proxy: str, wheelF
     environment["UV_PYTHON_INSTALL_BIN"] = environment["UV_PYTHON_INSTALL_REGISTRY"] = "0"
     environment["NO_COLOR"] = "1"
     environment.setdefault("UV_HTTP_TIMEOUT", "120")
+    if machine.system == LINUX:
+        # Where files cannot be cloned uv would copy them, and the cache would double what the disk has to hold.
+        environment.setdefault("UV_LINK_MODE", "hardlink")
     if machine.system != LINUX or any(os.path.exists(store) for store in _LINUX_CERTIFICATE_STORES):
         # A hospital that looks into TLS puts its certificate there. The second name is that of older versions.
         environment.setdefault("UV_SYSTEM_CERTS", "1")
@@ -88,7 +91,7 @@ def withProxy(environment: dict[str, str], proxy: str) -> dict[str, str]:
     if not proxy:
         return environment
     kept = {name: value for name, value in environment.items() if name.upper() not in _PROXIES}
-    return {**kept, **{name: proxy for name in _PROXIES}}
+    return {**kept, **dict.fromkeys(_PROXIES, proxy)}
 
 
 def _tellUvOfPip(environment: dict[str, str]) -> None:

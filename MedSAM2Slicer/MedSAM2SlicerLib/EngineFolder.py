@@ -109,11 +109,13 @@ class EngineFolder:
 
     def doomed(self) -> list[Path]:
         """What a process may delete when an installation has ended."""
-        found = sorted(self.root.glob("trash-*")) if self.isOurs else []
-        return found + ([self.previous] if self.isReady and self.previous.exists() else [])
+        if not self.isOurs:
+            return []
+        previous = [self.previous] if self.isReady and self.previous.exists() else []
+        return sorted(self.root.glob("trash-*")) + previous + self._removed()
 
     def detach(self) -> list[Path]:
-        """Give the whole folder up; returns what is to be deleted, among it leftovers of earlier removals.
+        """Give the whole folder up; returns what is to be deleted.
 
         Raises:
             NotOurFolder: it does not bear our mark.
@@ -122,8 +124,12 @@ class EngineFolder:
         if not self.isOurs:
             raise NotOurFolder(str(self.root))
         self.root.rename(self.root.with_name(f"{self.root.name}-removed-{uuid.uuid4().hex[:8]}"))
-        leftovers = sorted(self.root.parent.glob(f"{self.root.name}-removed-*"))
-        return [path for path in leftovers if (path / MARK).is_file()]
+        return self._removed()
+
+    def _removed(self) -> list[Path]:
+        """Folders given up, among them those whose deletion was interrupted."""
+        found = sorted(self.root.parent.glob(f"{self.root.name}-removed-*"))
+        return [path for path in found if (path / MARK).is_file()]
 
     def _discard(self, folder: Path) -> None:
         if folder.exists():

@@ -6,7 +6,6 @@ Reading it starts no process and asks no network, so that it may be done on Slic
 from __future__ import annotations
 
 import os
-import platform
 import shutil
 import sys
 import urllib.request
@@ -15,7 +14,8 @@ from pathlib import Path
 
 import slicer
 
-LINUX, WINDOWS, MACOS = "Linux", "Windows", "Darwin"
+# As sys.platform has them. The module platform may ask Windows for minutes.
+LINUX, WINDOWS, MACOS = "linux", "win32", "darwin"
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class HostMachine:
 
 
 def hostMachine() -> HostMachine:
-    system, translated = platform.system(), _isTranslated()
+    system, translated = sys.platform, _isTranslated()
     return HostMachine(
         system=system,
-        architecture="arm64" if translated else platform.machine().lower(),
+        architecture="arm64" if translated else _architecture(),
         isTranslated=translated,
         hasNvidia=_hasNvidiaDriver(system),
         slicerHome=str(slicer.app.slicerHome),
@@ -54,9 +54,13 @@ def hostMachine() -> HostMachine:
     )
 
 
+def _architecture() -> str:
+    return os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "").lower()
+
+
 def _isTranslated() -> bool:
     """Under Rosetta everything claims to be x86_64, but not the text of the kernel's version."""
-    return sys.platform == "darwin" and platform.machine() == "x86_64" and "ARM64" in platform.uname().version
+    return sys.platform == MACOS and os.uname().machine == "x86_64" and "ARM64" in os.uname().version
 
 
 def _hasNvidiaDriver(system: str) -> bool:

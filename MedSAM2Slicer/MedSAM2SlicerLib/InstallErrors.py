@@ -31,7 +31,6 @@ class FailedCommand:
     isOffline: bool = False
     couldNotStart: bool = False
     hasCrashed: bool = False
-    wheelFolder: str = ""
 
 
 # In this order: a full disk or a virus scanner also causes what looks like other trouble further down.
@@ -63,7 +62,7 @@ def diagnose(failed: FailedCommand) -> Trouble:
 
 
 def _codeOf(failed: FailedCommand) -> str:
-    if failed.couldNotStart and not _says(r"No such file", failed.text):
+    if failed.couldNotStart:
         return "blocked"
     for code, sign in _SIGNS:
         if _says(sign, failed.text) and not (failed.isOffline and code == "no_network"):
@@ -108,8 +107,8 @@ def _sentence(code: str, failed: FailedCommand) -> str:
         + " "
         + again,
         "no_python": _(
-            "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this computer{wanted}. "
-            "Check the network, or install Python from python.org and press Install again."
+            "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this "
+            "computer{wanted}. Check the network, or install Python from python.org and press Install again."
         ).format(wanted=_wantedPython(failed.text)),
         "damaged_wheel": _("A package arrived damaged ({package}). Press Remove, then Install.").format(
             package=_packageIn(failed.text)
@@ -157,5 +156,6 @@ def _wantedPython(text: str) -> str:
 
 def _lastError(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:]
+    first = [line for line in lines if line.lower().startswith("error")][:1]
+    errors = first or [line for line in lines if "error" in line.lower()][-1:] or lines[-1:]
     return errors[0].rstrip(".") if errors else _("it wrote nothing")

@@ -1,4 +1,4 @@
-"""What an installation of the engine would do, as text for a person to agree to and as command lines to run.
+"""What an installation of the engine would do, as command lines to run; `InstallText` says it to a person.
 
 No Qt and no process here. A plan is made of phases; a phase is done when one of its attempts succeeds, tried in order.
 Where uv lies is known only when the first phase is done: until then `UV` stands for it in the command lines.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -66,15 +65,6 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class PlanText:
-    """What a person is asked to agree to."""
-
-    title: str
-    lines: tuple[str, ...]
-    accept: str
-
-
-@dataclass(frozen=True)
 class Size:
     """Estimates, in bytes."""
 
@@ -94,8 +84,8 @@ class InstallPlan:
         self.backend = _backendFor(machine, options)
         self.requirements = packageFolder / "Resources" / "engine-requirements.txt"
         self._packageFolder = packageFolder
-        self._proxy = normalizedProxy(options.proxy) or machine.systemProxy
-        self._usesCuda = self.backend.startswith("cu") or (self.backend == AUTOMATIC and machine.hasNvidia)
+        self.proxy = normalizedProxy(options.proxy) or machine.systemProxy
+        self.usesCuda = self.backend.startswith("cu") or (self.backend == AUTOMATIC and machine.hasNvidia)
 
     @property
     def isOffline(self) -> bool:
@@ -103,14 +93,7 @@ class InstallPlan:
 
     @property
     def size(self) -> Size:
-        return estimatedSize(self.machine.system, self._usesCuda)
-
-    def text(self, isRepair: bool = False) -> PlanText:
-        title = _("Repair the engine?") if isRepair else _("Install the engine?")
-        lines = [self._what(), self._howLarge(), self._fromWhere(), self._licences(), self._whereTo()]
-        if self.folder.isUnfinished:
-            lines.append(_("An installation was interrupted; what it had downloaded completely is used again."))
-        return PlanText(title, tuple(lines), _("Repair now") if isRepair else _("Install now"))
+        return estimatedSize(self.machine.system, self.usesCuda)
 
     def phases(self, uvOnPath: Optional[str]) -> list[Phase]:
         """`uvOnPath` is a uv that somebody else installed, if there is one."""
@@ -118,11 +101,7 @@ class InstallPlan:
             Phase(FETCH_UV, _("Getting the installer uv"), self._uvAttempts(uvOnPath)),
             Phase(MAKE_PYTHON, _("Getting a Python for the engine"), self._pythonAttempts()),
             Phase(FETCH_PACKAGES, _("Getting PyTorch and the other packages"), (self._packages(),)),
-            Phase(
-                CHECK,
-                _("Computing on the device"),
-                (checkAttempt(self.machine, self.folder.python, self._packageFolder),),
-            ),
+            checkPhase(self.machine, self.folder.python, self._packageFolder),
         ]
 
     # ---- the command lines
@@ -135,8 +114,8 @@ class InstallPlan:
         # An Intel uv would make an Intel environment, which PyTorch does not support any more.
         present += [uvOnPath] if uvOnPath and not self.machine.isTranslated else []
         asked = [Attempt(path, ("--version",), environment, uv=path) for path in present]
-        fetched = [Attempt(self.machine.slicerPython, self._pipArguments(), self._pipEnvironment(), uv=own[0])]
-        return tuple(asked + (fetched if self.machine.slicerPython else []))
+        environment = slicerPythonEnvironment(self.machine, self.proxy)
+        return (*asked, Attempt(_slicerPython(self.machine), self._pipArguments(), environment, uv=own[0]))
 
     def _pipArguments(self) -> tuple[str, ...]:
         target = str(self.folder.root / "uv")
@@ -164,80 +143,29 @@ class InstallPlan:
         arguments += ["--only-binary", ":all:"]
         if self.isOffline:
             arguments += ["--no-index", "--find-links", self.options.wheelFolder]
-        elif self.backend != INDEX:
+        elif not self._isOfOrdinaryIndex():
             arguments += ["--torch-backend", self.backend]
         return Attempt(UV, tuple(arguments), self._uvEnvironment())
 
+    def _isOfOrdinaryIndex(self) -> bool:
+        """On Windows and macOS the ordinary index has the CPU build: one server less that has to be reachable."""
+        return self.backend == INDEX or (self.backend == CPU and self.machine.system != LINUX)
+
     def _uvEnvironment(self) -> dict[str, str]:
-        return uvEnvironment(self.machine, self.folder, self._proxy, self.options.wheelFolder)
-
-    def _pipEnvironment(self) -> dict[str, str]:
-        return slicerPythonEnvironment(self.machine, self._proxy)
-
-    # ---- the text
-
-    def _what(self) -> str:
-        builds = {
-            CPU: _("PyTorch for the CPU"),
-            INDEX: _("PyTorch as the package index has it"),
-            AUTOMATIC: _("PyTorch for the NVIDIA GPU of this machine"),
-            CUDA: _("PyTorch for NVIDIA GPUs (CUDA 12.8)"),
-            OLDER_CUDA: _("PyTorch for older NVIDIA GPUs (CUDA 12.6)"),
-        }
-        build = _("PyTorch from the wheel folder") if self.isOffline else builds[self.backend]
-        return _("What: a Python of its own, {build}, NumPy, SimpleITK, safetensors, pynrrd.").format(build=build)
-
-    def _howLarge(self) -> str:
-        free = _bytes(freeBytes(self.folder.root))
-        if self.isOffline:
-            return _("Size: nothing is downloaded; about {disk} on the disk, {free} are free.").format(
-                disk=_bytes(self.size.disk), free=free
-            )
-        return _("Size: about {download} to download; about {disk} on the disk, {free} are free.").format(
-            download=_bytes(self.size.download), disk=_bytes(self.size.disk), free=free
-        )
-
-    def _fromWhere(self) -> str:
-        if self.isOffline:
-            return _("From: {folder}.").format(folder=self.options.wheelFolder)
-        hosts = _("pypi.org, download.pytorch.org and github.com (Python)")
-        if not self._proxy:
-            return _("From: {hosts}. No image and nothing about it leaves this computer.").format(hosts=hosts)
-        return _("From: {hosts}, through {proxy}. No image and nothing about it leaves this computer.").format(
-            hosts=hosts, proxy=withoutPassword(self._proxy)
-        )
-
-    def _licences(self) -> str:
-        free = _("PyTorch BSD-3-Clause, Python PSF, NumPy BSD, SimpleITK and safetensors Apache-2.0, pynrrd and uv MIT")
-        if not self._usesCuda:
-            return _("Licences: {free}.").format(free=free)
-        return _("Licences: {free}; the CUDA libraries come under NVIDIA's licence agreement.").format(free=free)
-
-    def _whereTo(self) -> str:
-        return _("Into: {folder}. Slicer's own Python and everything else stay as they are.").format(
-            folder=self.folder.root
-        )
+        return uvEnvironment(self.machine, self.folder, self.proxy, self.options.wheelFolder)
 
 
-def removalText(folder: EngineFolder) -> PlanText:
-    lines = (
-        _("This folder is deleted, with everything in it: {folder}.").format(folder=folder.root),
-        _("Scenes and segments are not touched. The engine can be installed again at any time."),
-    )
-    return PlanText(_("Remove the engine?"), lines, _("Remove now"))
-
-
-def checkAttempt(machine: HostMachine, python: Path, packageFolder: Path) -> Attempt:
+def checkPhase(machine: HostMachine, python: Path, packageFolder: Path) -> Phase:
     """A real computation by `python`; see `EnvironmentCheck` for what it answers."""
     environment = engineEnvironment(machine, packageFolder)
-    return Attempt(str(python), ("-m", "medsam2_engine", "check"), environment)
+    attempt = Attempt(str(python), ("-m", "medsam2_engine", "check"), environment)
+    return Phase(CHECK, _("Computing on the device"), (attempt,))
 
 
 def tidyPhase(machine: HostMachine, paths: list[Path]) -> Phase:
     """Delete folders, in a process because they have too many files to wait for."""
-    python = machine.slicerPython or sys.executable
     arguments = ("-c", _DELETE, *(str(path) for path in paths))
-    attempt = Attempt(python, arguments, slicerPythonEnvironment(machine, ""))
+    attempt = Attempt(_slicerPython(machine), arguments, slicerPythonEnvironment(machine, ""))
     return Phase(TIDY, _("Deleting old files"), (attempt,), isRequired=False)
 
 
@@ -293,15 +221,13 @@ def withoutPassword(text: str) -> str:
     return re.sub(r"(\w+://)[^/@\s]+@", r"\1***@", text)
 
 
+def _slicerPython(machine: HostMachine) -> str:
+    """Where it is not found the name alone at least gives an error that says so. `sys.executable` may be Slicer."""
+    return machine.slicerPython or "PythonSlicer"
+
+
 def _backendFor(machine: HostMachine, options: InstallOptions) -> str:
     """Automatic means CUDA where an NVIDIA driver is found; elsewhere uv might choose a build the engine cannot use."""
     if options.backend != AUTOMATIC:
         return options.backend
-    if machine.hasNvidia:
-        return AUTOMATIC
-    # On Windows and macOS the ordinary index has the right build: one server less that has to be reachable.
-    return CPU if machine.system == LINUX else INDEX
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    return AUTOMATIC if machine.hasNvidia else CPU

@@ -1,0 +1,140 @@
+"""A computer on which the engine can be installed in a second: uv, pip and the Pythons are imitated (`fake_uv`)."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODULE_FOLDER = Path(__file__).resolve().parents[4] / "MedSAM2Slicer"
+FAKE_UV = Path(__file__).with_name("fake_uv.py")
+
+
+@pytest.fixture
+def computer(app: Any, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Computer]:
+    import slicerhost
+
+    slicerhost.slot_errors.clear()
+    computer = Computer(tmp_path, wait_until)
+    yield computer
+    print(computer.installer.logText())  # pytest shows it where a test fails
+    computer.installer.stop()
+    wait_until(lambda: computer.alive() == [], 10)
+    forget_settings()
+    assert list(slicerhost.slot_errors) == []
+
+
+class Computer:
+    """`installer` works on it; `behave` tells the imitated programs what to do, `calls` what was asked of them."""
+
+    def __init__(self, folder: Path, wait_until: Callable[..., None]) -> None:
+        from MedSAM2SlicerLib.EngineInstaller import EngineInstaller
+
+        forget_settings()
+        self.folder = folder
+        self.outcomes: list[Any] = []
+        self.progress: list[tuple[float, str]] = []
+        self._wait_until = wait_until
+        self._overrides: dict[str, Any] = {}
+        self._startup: dict[str, str] = {}
+        (folder / "on-path").mkdir()
+        write_program(folder / "PythonSlicer", "PythonSlicer")
+        self.behave()
+        self.installer = EngineInstaller(MODULE_FOLDER, self.describe)
+        self.installer.onFinished = self.outcomes.append
+        self.installer.onProgress = lambda fraction, text: self.progress.append((fraction, text))
+
+    def describe(self) -> Any:
+        from MedSAM2SlicerLib.HostMachine import HostMachine
+
+        variables = {
+            "PATH": f"{self.folder / 'on-path'}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "FAKE_INSTALL": str(self.folder),
+            **self._startup,
+        }
+        facts: dict[str, Any] = {
+            "system": "linux",
+            "architecture": "x86_64",
+            "isTranslated": False,
+            "hasNvidia": False,
+            "slicerHome": str(self.folder / "Slicer"),
+            "slicerPython": str(self.folder / "PythonSlicer"),
+            "dataFolder": self.folder / "data",
+            "startup": variables,
+            "own": {**variables, "OF_SLICERS_LAUNCHER": "needed"},
+        }
+        return HostMachine(**{**facts, **self._overrides})
+
+    def be(self, **facts: Any) -> None:
+        """Another kind of machine: fields of `HostMachine`."""
+        self._overrides.update(facts)
+
+    def set_variables(self, **variables: str) -> None:
+        """In the environment Slicer was started in."""
+        self._startup.update(variables)
+
+    def behave(self, **behaviour: Any) -> None:
+        """How the programs behave: version, managed, venv, pip, get_uv, check, report; see `fake_uv`."""
+        (self.folder / "behaviour.json").write_text(json.dumps(behaviour))
+
+    def put_uv_on_path(self) -> None:
+        write_program(self.folder / "on-path" / "uv", "uv")
+
+    def calls(self, role: str = "uv") -> list[dict[str, Any]]:
+        log = self.folder / "calls.jsonl"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [call for call in map(json.loads, lines) if call["role"] == role]
+
+    def call(self, *beginning: str) -> dict[str, Any]:
+        """The last call of uv that begins with these arguments."""
+        return [call for call in self.calls() if call["arguments"][: len(beginning)] == list(beginning)][-1]
+
+    def install(self) -> Any:
+        self.installer.install()
+        return self.finish()
+
+    def finish(self) -> Any:
+        """The outcome of the run that is under way."""
+        self._wait_until(lambda: self.installer.lastOutcome is not None, 20)
+        return self.installer.lastOutcome
+
+    def start_and_wait_for(self, file: str) -> None:
+        self.installer.install()
+        self._wait_until((self.folder / file).exists, 20)
+
+    def alive(self) -> list[int]:
+        """Processes that an imitated program was, or started, and that still run."""
+        pids = [call["pid"] for role in ("uv", "python", "PythonSlicer") for call in self.calls(role)]
+        grandchild = self.folder / "grandchild"
+        pids += [int(grandchild.read_text())] if grandchild.exists() and grandchild.read_text() else []
+        return [pid for pid in pids if runs(pid)]
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def write_program(path: Path, role: str) -> None:
+    spec = importlib.util.spec_from_file_location("fake_uv", FAKE_UV)
+    assert spec is not None
+    assert spec.loader is not None
+    os.environ.setdefault("FAKE_INSTALL", "")
+    fake_uv = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fake_uv)
+    fake_uv.write_program(path, role)
+
+
+def forget_settings() -> None:
+    import slicer
+
+    for key in ("EnginePython", "EngineBackend", "EngineWheelFolder", "EngineProxy", "EngineFolder"):
+        slicer.app.settings().remove(f"MedSAM2Slicer/{key}")
