@@ -86,10 +86,7 @@ def _box(data: object, where: str, space: PromptSpace) -> BoxPrompt:
     axis, index, low, high = _box_in_voxels(data, where, space) if space.is_ijk else _box_in_mm(data, where, space)
     check_slice(axis, index, space.volume, where)
     others = [name for name in AXES if name != axis]
-    first, second = (
-        (_inside(a, other, space.volume, where), _inside(b, other, space.volume, where))
-        for a, b, other in zip(low, high, others, strict=True)
-    )
+    first, second = (_clipped(a, b, other, space.volume, where) for a, b, other in zip(low, high, others, strict=True))
     return BoxPrompt(axis, index, (first[0], second[0]), (first[1], second[1]))
 
 
@@ -167,6 +164,14 @@ def _size(volume: Volume) -> str:
 
 def _axis(entry: dict[str, Any], where: str) -> str:
     return choice_of(entry["axis"], AXES, f"{where}, axis")
+
+
+def _clipped(low: float, high: float, axis: str, volume: Volume, where: str) -> tuple[float, float]:
+    """An edge of a box without what lies beyond the border voxels; a box wholly beyond them is a mistake."""
+    last = volume.shape_kji[axis_kji(axis)] - 1
+    if low > last + 0.5 or high < -0.5:
+        raise BadRequest(f"{where} lies outside the volume: {axis} is {low:g} to {high:g} and goes from 0 to {last}.")
+    return min(max(low, 0.0), float(last)), min(max(high, 0.0), float(last))
 
 
 def _inside(value: float, axis: str, volume: Volume, where: str) -> float:

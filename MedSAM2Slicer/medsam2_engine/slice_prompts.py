@@ -97,6 +97,7 @@ def _box(prompt: BoxPrompt, slices: SliceStack) -> Box:
             f"The box {prompt.min} to {prompt.max} lies outside slice {prompt.slice}, which has {columns} x {rows} "
             "voxels. Draw it over the volume."
         )
+    (x0, x1), (y0, y1) = (np.clip(ends, 0, size - 1).tolist() for ends, size in (((x0, x1), columns), ((y0, y1), rows)))
     return x0, y0, x1, y1
 
 

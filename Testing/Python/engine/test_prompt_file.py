@@ -126,8 +126,8 @@ def test_segments_have_ids_of_their_own(a_volume: Volume) -> None:
     assert len({job.prompts.segment_id for job in jobs}) == 2
 
 
-def test_a_border_drawn_on_the_outer_half_of_a_border_voxel_is_moved_onto_it(a_volume: Volume) -> None:
-    job = parsed(document({**BOX, "min": [-0.4, -0.5], "max": [9.5, 7.2]}), a_volume)
+def test_what_reaches_over_the_border_of_the_volume_is_cut_off_a_box(a_volume: Volume) -> None:
+    job = parsed(document({**BOX, "min": [-3, -0.5], "max": [12, 7.2]}), a_volume)
     assert job.prompts.prompts == (BoxPrompt("K", 2, (0, 0), (9, 7)),)
 
 
@@ -278,8 +278,8 @@ REFUSED = [
     (document({**BOX, "min": [1]}), "min: a list of 2 numbers was expected, not [1]"),
     (document({**BOX, "max": [5, float("nan")]}), "max: a list of 2 numbers"),
     (document({**BOX, "max": [5, 10**400]}), "max: a list of 2 numbers"),
-    (document({**BOX, "max": [10, 6]}), "(box) lies outside the volume: I is 10 and goes from 0 to 9"),
-    (document({**BOX, "min": [1, -2]}), "(box) lies outside the volume: J is -2 and goes from 0 to 7"),
+    (document({**BOX, "min": [10, 2], "max": [12, 6]}), "(box) lies outside the volume: I is 10 to 12"),
+    (document({**BOX, "min": [1, -4], "max": [5, -2]}), "(box) lies outside the volume: J is -4 to -2"),
     (document({**BOX, "min": [7, 2]}), "a box needs min <= max"),
     (document({**BOX, "label": 1}), "(box): unknown key 'label'"),
     (document({"type": "box", "axis": "K", "slice": 2, "min": [1, 2]}), "(box): 'max' is missing"),

@@ -96,8 +96,8 @@ def test_the_first_and_the_last_slice_may_be_prompted(slices: SliceStack, k: int
     assert list(sorted_prompts(slices, BoxPrompt("K", k, (1, 2), (4, 5)))) == [k]
 
 
-def test_a_box_that_overlaps_the_volume_may_reach_outside(slices: SliceStack) -> None:
-    assert sorted_prompts(slices, BoxPrompt("K", 2, (-3, -3), (1, 1)))[2].box == (-3, -3, 1, 1)
+def test_what_reaches_over_the_border_of_the_volume_is_cut_off_a_box(slices: SliceStack) -> None:
+    assert sorted_prompts(slices, BoxPrompt("K", 2, (-3, -3), (1, 1)))[2].box == (0, 0, 1, 1)
 
 
 @pytest.mark.parametrize("ijk", [(-0.5, -0.5, -0.5), (8.5, 6.5, 4.49)])
