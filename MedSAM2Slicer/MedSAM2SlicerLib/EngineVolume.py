@@ -78,7 +78,9 @@ class EngineVolume:
         if self._opening is not None and self._opening[0] == generation:
             return
         volume_id = f"v{next(self._numbers)}"
-        message = OpenVolume("", volume_id, export.path, export.dtype, export.shape_kji, export.ijk_to_ras)
+        message = OpenVolume(
+            "", volume_id, export.path, export.dtype, export.shape_kji, export.ijk_to_ras, export.modality
+        )
         self._opened = None
         self._opening = (generation, export, volume_id)
         self._engine.request(message, _ignore, lambda end: self._onOpenEnded(volume_id, end))

@@ -73,6 +73,7 @@ class Panel:
 
     def onEnginePythonChanged(self, path: str) -> None:
         setEnginePython(path)
+        self._engine.stop()
         self.update()
 
     def _connect(self) -> None:

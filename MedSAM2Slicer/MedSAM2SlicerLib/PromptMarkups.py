@@ -50,9 +50,8 @@ def boxesOf(volumeNode, segmentationNode, segmentId: str) -> list:
     """The ROI nodes that are boxes of this segment on this volume, oldest first."""
     return [
         roiNode
-        for roiNode in slicer.util.getNodesByClass("vtkMRMLMarkupsROINode")
-        if isBox(roiNode)
-        and roiNode.GetAttribute(SEGMENT_ATTRIBUTE) == segmentId
+        for roiNode in allBoxes()
+        if roiNode.GetAttribute(SEGMENT_ATTRIBUTE) == segmentId
         and roiNode.GetNodeReference(VOLUME_ROLE) is volumeNode
         and roiNode.GetNodeReference(SEGMENTATION_ROLE) is segmentationNode
     ]
@@ -67,8 +66,10 @@ def placeBox(roiNode, volumeNode, box: BoxPrompt) -> None:
     roiNode.SetSize(*placement.size_mm)
 
 
-def isBox(node) -> bool:
-    return node.IsA("vtkMRMLMarkupsROINode") and node.GetAttribute(PROMPT_ATTRIBUTE) == BOX
+def allBoxes() -> list:
+    """The ROI nodes of the scene that are boxes of ours."""
+    roiNodes = slicer.util.getNodesByClass("vtkMRMLMarkupsROINode")
+    return [roiNode for roiNode in roiNodes if roiNode.GetAttribute(PROMPT_ATTRIBUTE) == BOX]
 
 
 def readBox(roiNode) -> Optional[BoxPrompt]:

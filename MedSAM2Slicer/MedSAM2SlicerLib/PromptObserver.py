@@ -1,8 +1,8 @@
-"""Tells when a box that is being followed has been moved or resized, a moment after the hand rests."""
+"""Tells when a box has been moved or resized, a moment after the hand rests."""
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Callable
 
 import qt
 import vtk
@@ -13,41 +13,42 @@ REST_MS = 200
 
 
 class PromptObserver:
-    """Follows one markup at a time. `onMoved` gets the node."""
+    """Follows markups from where they are when `follow` is called. `onMoved` gets the node that was moved last."""
 
     def __init__(self, onMoved: Callable[[object], None]) -> None:
         self._onMoved = onMoved
-        self._node = None
-        self._known: Optional[object] = None
-        self._observations: list[tuple[object, int]] = []
+        self._known: dict = {}  # node: the box it meant when it was last heard of
+        self._tags: dict = {}  # node: tag of its observer
+        self._moved = None
         self._rest = qt.QTimer()
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.connect("timeout()", self.onRest)
 
     def follow(self, node) -> None:
-        """Follow this node, and no other any more, from where it is now."""
-        self._known = readBox(node)
-        if node is self._node:
-            return
-        self.stop()
-        self._known = readBox(node)
-        self._node = node
-        self._observations.append((node, node.AddObserver(vtk.vtkCommand.ModifiedEvent, self.onModified)))
+        self._known[node] = readBox(node)
+        if node not in self._tags:
+            self._tags[node] = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self.onModified)
+
+    def forget(self, node) -> None:
+        """A node that is about to be removed, or any other."""
+        if node in self._tags:
+            node.RemoveObserver(self._tags.pop(node))
+            self._known.pop(node)
+        if node is self._moved:
+            self._moved = None
 
     def stop(self) -> None:
         self._rest.stop()
-        for node, tag in self._observations:
-            node.RemoveObserver(tag)
-        self._observations = []
-        self._node = None
-        self._known = None
+        for node in list(self._tags):
+            self.forget(node)
 
-    def onModified(self, _caller, _event) -> None:
-        if self._node.GetScene() is not None:
-            self._rest.start()
+    def onModified(self, node, _event) -> None:
+        self._moved = node
+        self._rest.start()
 
     def onRest(self) -> None:
-        node = self._node
-        if node is not None and node.GetScene() is not None and readBox(node) != self._known:
+        node, self._moved = self._moved, None
+        if node is not None and readBox(node) != self._known[node]:
+            self._known[node] = readBox(node)
             self._onMoved(node)

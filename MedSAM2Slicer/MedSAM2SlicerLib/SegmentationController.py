@@ -18,7 +18,7 @@ from slicer.i18n import tr as _
 from medsam2_protocol.messages import Cancelled, Done, End, Failed, MaskChanged, Progress
 from medsam2_protocol.prompts import BoxPrompt
 from MedSAM2SlicerLib.PreviewLook import PreviewLook
-from MedSAM2SlicerLib.PromptMarkups import addBox, boxesOf, readBox
+from MedSAM2SlicerLib.PromptMarkups import addBox, allBoxes, boxesOf, readBox
 from MedSAM2SlicerLib.PromptObserver import PromptObserver
 from MedSAM2SlicerLib.PromptTools import BoxTool
 from MedSAM2SlicerLib.SegmentWriter import CannotWrite, SegmentWriter, addSegment, prepareSegmentation
@@ -85,6 +85,7 @@ class SegmentationController:
         volumeNode = self._volume()
         segmentationNode = self._requireSegment()
         roiNode = addBox(volumeNode, segmentationNode, self._parameters.segmentId, box)
+        self._prompts.follow(roiNode)
         self.predict(roiNode)
 
     def onBoxRefused(self, sentence: str) -> None:
@@ -103,7 +104,6 @@ class SegmentationController:
         if box is None:
             self._say(_("The box lies outside the volume. Move it back or draw another one."), isError=True)
         elif self._openWriter():
-            self._prompts.follow(roiNode)
             self._previewBox = roiNode
             self._say(_("Computing the preview of slice {slice}…").format(slice=_sliceName(box.axis, box.slice)))
             self._start(self._task((box,), box.axis, box.slice), self._onPreviewMask, self._onPreviewEnd)
@@ -191,6 +191,7 @@ class SegmentationController:
             self._say("")
 
     def onNodeAboutToBeRemoved(self, node) -> None:
+        self._prompts.forget(node)
         if node is self._previewBox and not self.isPropagating:
             self._dropRun()
             self._removePreview()
@@ -221,6 +222,9 @@ class SegmentationController:
         self._writer = None
         if parameters is None:
             self._engineVolume.forget()
+        else:
+            for roiNode in allBoxes():
+                self._prompts.follow(roiNode)
         self._parameters = parameters
         self._say("")
 
@@ -259,7 +263,12 @@ class SegmentationController:
     def _warmUp(self) -> None:
         """While the user draws, the engine can start and get the voxels."""
         if self._run is None:
-            self._engineVolume.open(self._volume(), lambda volume_id: None, self._sayEnd)
+            self._engineVolume.open(self._volume(), lambda volume_id: None, self._onCannotWarmUp)
+
+    def _onCannotWarmUp(self, failed: Failed) -> None:
+        """No use to draw a box for an engine that cannot answer."""
+        self._tool.disarm()
+        self._sayEnd(failed)
 
     # ---- the segment
 

@@ -39,6 +39,7 @@ class VolumeExport:
         self.dtype = ""
         self.shape_kji: tuple[int, int, int] = (0, 0, 0)
         self.ijk_to_ras = rows(ijkToRas(volumeNode))
+        self.modality = modalityOf(volumeNode)
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self.onTimer)
@@ -98,6 +99,14 @@ class VolumeExport:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def modalityOf(volumeNode) -> str:
+    """What DICOM calls the modality ("CT", "MR", ...), if the volume came from there; otherwise an empty string."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0
+    attribute = slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMSeriesModalityAttributeName()
+    return str(hierarchy.GetItemAttribute(item, attribute)) if item else ""
 
 
 def _keyOf(volumeNode) -> tuple:

@@ -140,6 +140,47 @@ def test_moving_an_edge_of_the_box_gives_a_new_preview(shown, mouse, wait_until)
     assert 0 < shown.mask(shown.volume).sum() < before
 
 
+def test_moving_a_box_of_an_earlier_slice_previews_that_slice(shown, mouse, wait_until):
+    import slicer
+
+    preview(shown, mouse, wait_until)
+    first = shown.controller._previewBox
+    slicer.modules.markups.logic().JumpSlicesToLocation(22.0, 20.0, 12.0, False)
+    preview(shown, mouse, wait_until, from_ijk=(10, 8, 12), to_ijk=(34, 32, 12))
+    first.SetSize(8, 8, 1)
+    wait_until(lambda: shown.controller.isBusy)
+    wait_until(idle(shown))
+    assert np.flatnonzero(shown.mask(shown.volume).any(axis=(1, 2))).tolist() == [10]
+
+
+def test_a_propagation_uses_the_boxes_of_all_slices(shown, mouse, wait_until):
+    import slicer
+
+    asked = []
+    request = shown.engine.request
+    shown.engine.request = lambda message, *rest: (asked.append(message), request(message, *rest))[1]
+    preview(shown, mouse, wait_until)
+    slicer.modules.markups.logic().JumpSlicesToLocation(22.0, 20.0, 12.0, False)
+    propagated(shown, mouse, wait_until, from_ijk=(10, 8, 12), to_ijk=(34, 32, 12))
+    assert [box.slice for box in asked[-1].segments[0].prompts] == [10, 12]
+
+
+def test_boxes_along_another_axis_are_left_out_and_that_is_said(shown, mouse, wait_until):
+    said = []
+    changed = shown.controller.onChanged
+    shown.controller.onChanged = lambda: (changed(), said.append(shown.ui.messageLabel.text))
+    preview(shown, mouse, wait_until, view="Green", from_ijk=(10, 19.5, 3), to_ijk=(34, 19.5, 17))
+    propagated(shown, mouse, wait_until)
+    assert any("1 of 2 boxes" in text for text in said)
+
+
+def test_another_engine_python_is_used_for_the_next_request(shown, mouse, wait_until):
+    preview(shown, mouse, wait_until)
+    shown.ui.enginePythonPath.currentPath = sys.executable
+    assert shown.engine.state == "stopped"
+    shown.ui.enginePythonPath.currentPath = ""
+
+
 def test_another_object_gets_a_segment_of_its_own(shown, mouse, wait_until):
     propagated(shown, mouse, wait_until)
     first, voxels = shown.parameters.segmentId, shown.mask(shown.volume)

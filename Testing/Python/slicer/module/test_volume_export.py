@@ -112,3 +112,14 @@ def test_a_large_volume_never_blocks_the_event_loop_for_long(export, add_volume,
     assert len(pauses_s) > 10
     # A busy machine may hold up one pass; our own part of a pass is one chunk.
     assert np.median(pauses_s) < 0.05
+
+
+@pytest.mark.parametrize("modality", ["", "CT", "MR"])
+def test_the_modality_is_what_dicom_says(export, add_volume, modality):
+    import slicer
+
+    volume = add_volume(np.zeros((3, 4, 5), np.int16))
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    if modality:
+        hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(volume), "DICOM.Modality", modality)
+    assert export(volume).modality == modality
