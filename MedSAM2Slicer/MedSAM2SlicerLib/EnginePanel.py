@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Callable, Optional
 
+import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -37,6 +38,8 @@ class EnginePanel:
         self._typing.connect("timeout()", self.onExistingPythonChosen)
         for title, backend in _backends():
             self.ui.backendSelector.addItem(title, backend)
+        self.ui.wheelFolderPath.filters = self.ui.folderPath.filters = ctk.ctkPathLineEdit.Dirs
+        self.ui.existingPythonPath.filters = ctk.ctkPathLineEdit.Files
         self._showOptions()
         self._connect()
         self.update()
@@ -54,6 +57,7 @@ class EnginePanel:
         ui.cancelButton.setVisible(isWorking)
         ui.cancelButton.setEnabled(installer.isCancellable)
         ui.confirmationFrame.setVisible(isAsking)
+        ui.statusLabel.setVisible(not isAsking)
         ui.progressBar.setVisible(isWorking)
         ui.optionsGroup.setEnabled(isIdle)
         self._showStatus(state)

@@ -47,8 +47,9 @@ def readReport(end: CommandEnd, machine: HostMachine, backend: str = "") -> Chec
 
 
 def _ready(title: str, torch: str, why: str) -> str:
-    ready = _("Ready: {device} (PyTorch {version}).").format(device=title, version=torch)
-    return f"{ready} {why}" if why else ready
+    if why:
+        return _("Ready. {why}").format(why=why)
+    return _("Ready: {device} (PyTorch {version}).").format(device=title, version=torch)
 
 
 def _whyNoGpu(found: dict[str, Any], machine: HostMachine, backend: str) -> str:

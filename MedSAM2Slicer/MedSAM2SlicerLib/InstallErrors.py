@@ -58,7 +58,12 @@ _SIGNS = (
 
 def diagnose(failed: FailedCommand) -> Trouble:
     code = _codeOf(failed)
-    return Trouble(code, _sentence(code, failed))
+    sentence = _sentence(code, failed)
+    if code == "no_network" and _hostIn(failed.text) == "download.pytorch.org":
+        sentence += " " + _(
+            "If only this server is blocked, choose PyTorch “As the package index has it” under Options."
+        )
+    return Trouble(code, sentence)
 
 
 def _codeOf(failed: FailedCommand) -> str:

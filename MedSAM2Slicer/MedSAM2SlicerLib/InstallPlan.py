@@ -95,6 +95,17 @@ class InstallPlan:
     def size(self) -> Size:
         return estimatedSize(self.machine.system, self.usesCuda)
 
+    @property
+    def isOfOrdinaryIndex(self) -> bool:
+        """On Windows and macOS the ordinary index has the CPU build: one server less that has to be reachable."""
+        return self.backend == INDEX or (self.backend == CPU and self.machine.system != LINUX)
+
+    @property
+    def hasOwnIndex(self) -> bool:
+        """Somebody set up another package index than the public one for uv or pip."""
+        environment = self._uvEnvironment()
+        return any(environment.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL"))
+
     def phases(self, uvOnPath: Optional[str]) -> list[Phase]:
         """`uvOnPath` is a uv that somebody else installed, if there is one."""
         return [
@@ -143,13 +154,9 @@ class InstallPlan:
         arguments += ["--only-binary", ":all:"]
         if self.isOffline:
             arguments += ["--no-index", "--find-links", self.options.wheelFolder]
-        elif not self._isOfOrdinaryIndex():
+        elif not self.isOfOrdinaryIndex:
             arguments += ["--torch-backend", self.backend]
         return Attempt(UV, tuple(arguments), self._uvEnvironment())
-
-    def _isOfOrdinaryIndex(self) -> bool:
-        """On Windows and macOS the ordinary index has the CPU build: one server less that has to be reachable."""
-        return self.backend == INDEX or (self.backend == CPU and self.machine.system != LINUX)
 
     def _uvEnvironment(self) -> dict[str, str]:
         return uvEnvironment(self.machine, self.folder, self.proxy, self.options.wheelFolder)

@@ -73,7 +73,9 @@ def _howLarge(plan: InstallPlan) -> str:
 def _fromWhere(plan: InstallPlan) -> str:
     if plan.isOffline:
         return _("From: {folder}.").format(folder=plan.options.wheelFolder)
-    hosts = _("pypi.org, download.pytorch.org and github.com (Python)")
+    index = _("the package index set up on this computer") if plan.hasOwnIndex else "pypi.org"
+    pytorch = "" if plan.isOfOrdinaryIndex else ", download.pytorch.org"
+    hosts = _("{hosts} and github.com (Python)").format(hosts=index + pytorch)
     if plan.proxy:
         hosts = _("{hosts}, through {proxy}").format(hosts=hosts, proxy=withoutPassword(plan.proxy))
     return _("From: {hosts}. No image and nothing about it leaves this computer.").format(hosts=hosts)

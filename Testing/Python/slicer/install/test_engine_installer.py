@@ -276,7 +276,7 @@ def test_cancel_ends_the_programs_and_their_children_at_once(computer, wait_unti
     computer.start_and_wait_for("grandchild")
     before = time.monotonic()
     computer.installer.cancel()
-    assert time.monotonic() - before < 0.2
+    assert time.monotonic() - before < 0.5
     assert computer.outcomes[-1].kind == "cancelled"
     assert computer.installer.state == "unfinished"
     wait_until(lambda: computer.alive() == [], 3)
