@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import locale
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,14 @@ def refusal(path: Path) -> str:
     with pytest.raises(UnreadableVolume) as error:
         read_volume(path)
     return str(error.value)
+
+
+@pytest.fixture(autouse=True)
+def same_locale() -> Iterator[None]:
+    """Writing DICOM leaves the process in the C locale, where other tests cannot read an umlaut."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.fixture
