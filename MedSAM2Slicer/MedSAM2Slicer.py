@@ -54,6 +54,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self.uiWidget = None
         self.ui = None
         self.engine = None
         self.engineVolume = None
@@ -64,10 +65,10 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self):
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAM2Slicer.ui"))
-        self.layout.addWidget(uiWidget)
-        self.ui = slicer.util.childWidgetVariables(uiWidget)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.uiWidget = slicer.util.loadUI(self.resourcePath("UI/MedSAM2Slicer.ui"))
+        self.layout.addWidget(self.uiWidget)
+        self.ui = slicer.util.childWidgetVariables(self.uiWidget)
+        self.uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = MedSAM2SlicerLogic()
         self.engine = EngineProcess(EngineEnvironment(Path(__file__).resolve().parent))
         self.engineVolume = EngineVolume(self.engine, slicer.app.temporaryPath)
@@ -93,6 +94,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engine.kill()
         self.engineVolume.removeFiles()
         self.removeObservers()
+        # Slicer keeps the widgets of before a reload, hidden; they need not follow the scene for ever.
+        self.uiWidget.setMRMLScene(None)
 
     def enter(self):
         self.initializeParameterNode()

@@ -1,0 +1,63 @@
+"""Sample cases for Slicer's Sample Data module: registered once, with checksums and pictures, harmless without it."""
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ICONS = Path(__file__).resolve().parents[4] / "MedSAM2Slicer/Resources/Icons"
+
+
+@pytest.fixture
+def sample_cases(app):
+    from MedSAM2SlicerLib import SampleCases
+
+    return SampleCases
+
+
+@pytest.fixture
+def sample_data(monkeypatch):
+    """A Sample Data module that keeps what it is given; returns the list."""
+    registered = []
+
+    class SampleDataLogic:
+        @staticmethod
+        def registerCustomSampleDataSource(**source):
+            if source not in registered:
+                registered.append(source)
+
+    module = ModuleType("SampleData")
+    module.SampleDataLogic = SampleDataLogic
+    monkeypatch.setitem(sys.modules, "SampleData", module)
+    return registered
+
+
+def test_without_the_sample_data_module_nothing_happens(sample_cases, monkeypatch):
+    monkeypatch.setitem(sys.modules, "SampleData", None)
+    assert sample_cases.registerSampleCases(str(ICONS)) is False
+
+
+def test_every_case_has_an_address_a_checksum_and_a_picture(sample_cases, sample_data):
+    assert sample_cases.registerSampleCases(str(ICONS))
+    assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
+    for source in sample_data:
+        assert source["uris"].startswith("https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/")
+        assert source["checksums"] == "SHA256:" + source["uris"].rpartition("/")[2]
+        assert len(source["uris"].rpartition("/")[2]) == 64
+        assert Path(source["thumbnailFileName"]).is_file()
+
+
+def test_registering_again_adds_nothing(sample_cases, sample_data):
+    for _time in range(2):
+        sample_cases.registerSampleCases(str(ICONS))
+    assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
+
+
+def test_pictures_are_small_and_square(sample_cases):
+    from PIL import Image
+
+    for case in sample_cases.SAMPLE_CASES:
+        with Image.open(ICONS / case.thumbnail) as picture:
+            assert picture.size == (128, 128)
+        assert (ICONS / case.thumbnail).stat().st_size < 10_000
