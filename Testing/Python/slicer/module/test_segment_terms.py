@@ -32,9 +32,13 @@ def segment(app):
     ],
 )
 def test_a_name_says_what_the_segment_is(terms, segment, name, code):
+    import vtk
+
     segment.SetName(name)
     terms.applyTermOfName(segment)
-    assert code in segment.GetTag("TerminologyEntry")
+    entry = vtk.reference("")
+    assert segment.GetTag("TerminologyEntry", entry)
+    assert code in str(entry)
 
 
 def test_the_entry_has_the_seven_parts_that_slicer_parses(terms):

@@ -70,7 +70,7 @@ def test_a_surface_that_is_no_longer_wanted_does_not_come(view, segmentation):
 
 
 def test_nothing_is_computed_while_a_run_writes_and_once_at_its_end(view, segmentation, volume):
-    from medsam2_protocol.masks import MaskRegion
+    from medsam2_protocol.masks import region_of_mask
     from MedSAM2SlicerLib.SegmentWriter import SegmentWriter
 
     view.setShown(segmentation, True)
@@ -81,8 +81,8 @@ def test_nothing_is_computed_while_a_run_writes_and_once_at_its_end(view, segmen
     for index in range(1, 11):
         plane = np.zeros((12, 24, 24), bool)
         plane[index, 4:20, 4:20] = True
-        writer.write("K", index, MaskRegion.of(plane))
-        view.refresh(segmentation, "GTVp")
+        writer.write("K", index, region_of_mask(plane))
+        view.refresh(segmentation)
         assert surface(segmentation) is before
         assert surface(segmentation).GetNumberOfPoints() == points
     writer.end()
@@ -91,12 +91,12 @@ def test_nothing_is_computed_while_a_run_writes_and_once_at_its_end(view, segmen
 
 
 def test_refresh_follows_an_edit_and_never_shows_what_is_hidden(view, segmentation, volume):
-    view.refresh(segmentation, "GTVp")
+    view.refresh(segmentation)
     assert surface(segmentation) is None
     view.setShown(segmentation, True)
     size = surface(segmentation).GetBounds()
     fill(segmentation, volume, 2)
-    view.refresh(segmentation, "GTVp")
+    view.refresh(segmentation)
     assert surface(segmentation).GetBounds()[1] < size[1]
 
 
@@ -105,6 +105,6 @@ def test_no_segmentation_and_an_empty_one_are_no_error(view, scene):
     for node in (None, empty):
         view.setShown(node, True)
         assert not view.isShown(node)
-        view.refresh(node, "no such")
+        view.refresh(node)
     view.beginWriting()
     view.endWriting(None)
