@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, Optional
 
 MARK = "made-by-MedSAM2Slicer.txt"
 RECORD = "installed.json"
+_HALF_DOWNLOAD_S = 3600
 
 
 class NotOurFolder(OSError):
@@ -112,7 +114,7 @@ class EngineFolder:
         if not self.isOurs:
             return []
         previous = [self.previous] if self.isReady and self.previous.exists() else []
-        return sorted(self.root.glob("trash-*")) + previous + self._removed()
+        return sorted(self.root.glob("trash-*")) + self._halfDownloads() + previous + self._removed()
 
     def detach(self) -> list[Path]:
         """Give the whole folder up; returns what is to be deleted.
@@ -125,6 +127,11 @@ class EngineFolder:
             raise NotOurFolder(str(self.root))
         self.root.rename(self.root.with_name(f"{self.root.name}-removed-{uuid.uuid4().hex[:8]}"))
         return self._removed()
+
+    def _halfDownloads(self) -> list[Path]:
+        """What killed processes left in uv's cache, but nothing that another Slicer may be downloading just now."""
+        oldest_s = time.time() - _HALF_DOWNLOAD_S
+        return [path for path in sorted(self.root.glob("cache/.tmp*")) if path.stat().st_mtime < oldest_s]
 
     def _removed(self) -> list[Path]:
         """Folders given up, among them those whose deletion was interrupted."""

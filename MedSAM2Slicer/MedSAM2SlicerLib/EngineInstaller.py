@@ -21,6 +21,7 @@ from typing import Callable, Optional
 import slicer
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.CommandRun import CommandRun
 from MedSAM2SlicerLib.EngineFolder import EngineFolder
 from MedSAM2SlicerLib.Environment import enginePython, setEnginePython
 from MedSAM2SlicerLib.EnvironmentCheck import CheckReport, readReport
@@ -85,6 +86,7 @@ class EngineInstaller:
         self._chain: Optional[InstallChain] = None
         self._plan: Optional[InstallPlan] = None
         self._isCancellable = False
+        self._sweeper: Optional[CommandRun] = None
 
     # ---- what there is
 
@@ -99,7 +101,7 @@ class EngineInstaller:
 
     @property
     def isCancellable(self) -> bool:
-        """Deleting old files is not: it takes seconds, and stopping it would only leave some of them."""
+        """A removal is not: stopping it would only leave some of the files."""
         return self._chain is not None and self._isCancellable
 
     @property
@@ -196,6 +198,8 @@ class EngineInstaller:
 
     def stop(self) -> None:
         """As `cancel`, but without a word: the module is about to go."""
+        if self._sweeper is not None:
+            self._sweeper.abandon()
         chain, self._chain = self._chain, None
         if chain is not None:
             chain.abandon()
@@ -234,11 +238,15 @@ class EngineInstaller:
             self._failInstall(unwritable(plan.folder, error))
             return
         setEnginePython(str(plan.folder.python))
-        outcome, doomed = Outcome(INSTALLED, report.sentence), plan.folder.doomed()
+        self._finish(Outcome(INSTALLED, report.sentence))
+        self._sweep(plan)
+
+    def _sweep(self, plan: InstallPlan) -> None:
+        """Delete what is left of earlier environments. Nobody waits for it; what it misses is swept the next time."""
+        doomed = plan.folder.doomed()
         if doomed:
-            self._run([tidyPhase(plan.machine, doomed)], lambda end: self._finish(outcome), isCancellable=False)
-        else:
-            self._finish(outcome)
+            self._sweeper = CommandRun(lambda line: None, lambda end: None)
+            self._sweeper.start(tidyPhase(plan.machine, doomed).attempts[0], str(plan.folder.root.parent))
 
     def _failInstall(self, trouble: Trouble) -> None:
         self._bringBack()

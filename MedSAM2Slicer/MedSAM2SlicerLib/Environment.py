@@ -1,4 +1,5 @@
-"""Which Python runs the engine, and with which environment variables. Nothing is installed here.
+"""Which Python runs the engine, and with which environment variables. Nothing is installed here: see
+`EngineInstaller`.
 
 The engine's Python is looked for in this order: the path set in the panel, the variable MEDSAM2_ENGINE_PYTHON, a
 `.venv` beside the extension's source tree. What a person named counts even if it is wrong: then the panel says so.
@@ -17,8 +18,8 @@ SETTING = "MedSAM2Slicer/EnginePython"
 VARIABLE = "MEDSAM2_ENGINE_PYTHON"
 
 # Slicer's own Python, libraries and Qt would break a foreign Python that inherits them.
-_FOREIGN_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
-_FOREIGN_PREFIXES = ("QT_",)
+_FOREIGN_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_FOREIGN_PREFIXES = ("QT_", "DYLD_", "CONDA_")
 
 
 class EngineNotInstalled(RuntimeError):
@@ -66,7 +67,10 @@ class EngineEnvironment:
                     )
                 )
         raise EngineNotInstalled(
-            _("The engine is not installed. Choose a Python that has PyTorch in the section Engine, as Engine Python.")
+            _(
+                "The engine is not installed. Install it in the section Engine, or choose there a Python that has "
+                "PyTorch."
+            )
         )
 
     def _candidates(self) -> list[tuple[bool, str]]:

@@ -121,6 +121,7 @@ class InstallChain:
 
     def _end(self, end: ChainEnd) -> None:
         self._timer.stop()
+        self._report()
         self._onEnded(end)
 
     def _report(self) -> None:

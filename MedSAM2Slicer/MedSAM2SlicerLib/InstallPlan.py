@@ -29,7 +29,7 @@ AUTOMATIC, CPU, CUDA, OLDER_CUDA, INDEX = "auto", "cpu", "cu128", "cu126", "inde
 
 # Phases, in their order, and how much of the progress bar each is.
 FETCH_UV, MAKE_PYTHON, FETCH_PACKAGES, CHECK, TIDY = "uv", "python", "packages", "check", "tidy"
-SHARES = {FETCH_UV: 0.04, MAKE_PYTHON: 0.08, FETCH_PACKAGES: 0.82, CHECK: 0.04, TIDY: 0.02}
+SHARES = {FETCH_UV: 0.04, MAKE_PYTHON: 0.08, FETCH_PACKAGES: 0.78, CHECK: 0.1, TIDY: 0.0}
 
 _DELETE = "import shutil, sys; [shutil.rmtree(path, ignore_errors=True) for path in sys.argv[1:]]"
 

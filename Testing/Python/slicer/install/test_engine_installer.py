@@ -75,7 +75,7 @@ def test_progress_rises_to_the_end_and_names_the_largest_download(computer):
     computer.install()
     fractions = [fraction for fraction, _text in computer.progress if fraction >= 0]
     assert fractions == sorted(fractions)
-    assert fractions[-1] > 0.9
+    assert fractions[-1] == pytest.approx(1.0)
     assert any("torch (189 MB) and 2 more" in text for _fraction, text in computer.progress)
 
 
@@ -291,7 +291,7 @@ def test_a_cancelled_installation_can_be_continued(computer):
     assert computer.install().kind == "installed"
 
 
-def test_downloads_are_kept_and_a_half_made_environment_is_not(computer):
+def test_downloads_are_kept_and_a_half_made_environment_is_not(computer, wait_until):
     computer.behave(pip="hang")
     computer.start_and_wait_for("grandchild")
     computer.installer.cancel()
@@ -301,7 +301,18 @@ def test_downloads_are_kept_and_a_half_made_environment_is_not(computer):
     computer.install()
     assert (folder.root / "cache" / "numpy.whl").is_file()
     assert (folder.environment / "pyvenv.cfg").stat().st_ino != old
-    assert list(folder.root.glob("trash-*")) == []
+    wait_until(lambda: list(folder.root.glob("trash-*")) == [])
+
+
+def test_half_downloads_of_killed_installations_are_swept_when_they_are_old(computer, wait_until):
+    cache = computer.installer.folder().root / "cache"
+    computer.install()
+    for name, age_s in ((".tmpOld", 7200), (".tmpNew", 0)):
+        (cache / name).mkdir()
+        os.utime(cache / name, (time.time() - age_s,) * 2)
+    computer.install()
+    wait_until(lambda: not (cache / ".tmpOld").exists())
+    assert (cache / ".tmpNew").exists()
 
 
 def test_slicer_closed_during_an_installation_leaves_one_that_continues(computer, wait_until):
@@ -335,14 +346,14 @@ def test_a_cancelled_repair_leaves_the_engine_that_was_there(computer):
     assert python_setting() == str(computer.installer.folder().python)
 
 
-def test_a_repair_makes_the_environment_anew_and_deletes_the_old_one(computer):
+def test_a_repair_makes_the_environment_anew_and_deletes_the_old_one(computer, wait_until):
     computer.install()
     folder = computer.installer.folder()
     (folder.environment / "damage").touch()
     assert computer.installer.installText().title == "Repair the engine?"
     assert computer.install().kind == "installed"
     assert not (folder.environment / "damage").exists()
-    assert not folder.previous.exists()
+    wait_until(lambda: not folder.previous.exists())
 
 
 def test_two_installations_do_not_run_at_once(computer):
