@@ -55,6 +55,8 @@ def test_an_input_policy_that_makes_no_sense_is_refused(arguments: tuple[str, in
 def test_every_entry_says_licence_training_data_and_citation() -> None:
     for entry in models.all_models():
         assert entry.licence
+        assert entry.licence_note
+        assert entry.purpose
         assert entry.training_data
         assert entry.citation
         assert entry.files
@@ -87,6 +89,53 @@ def test_a_sound_checkpoint_is_found_in_the_second_folder(an_entry: ModelEntry, 
 def test_a_missing_checkpoint_says_what_to_do(an_entry: ModelEntry, tmp_path: Path) -> None:
     with pytest.raises(NoSuchModel, match=r"not installed\. Reinstall"):
         find_checkpoint(an_entry, (tmp_path,))
+
+
+def test_every_published_architecture_of_sam_2_is_known_here() -> None:
+    from medsam2_engine.model.architectures import PUBLISHED
+
+    named = {entry.architecture for entry in models.all_models() if entry.backend == "sam2"} - {""}
+    assert named == set(PUBLISHED)
+
+
+def test_medsam2_sees_whole_slices_of_512_pixels_and_asks_for_consent() -> None:
+    found = [entry for entry in models.all_models() if entry.id.startswith("medsam2-")]
+    assert len(found) == 5
+    assert {entry.input_policy for entry in found} == {InputPolicy("whole_slice", 512)}
+    assert all(entry.is_consent_needed for entry in found)
+
+
+def test_addresses_are_encrypted_and_checksums_are_checksums() -> None:
+    for entry in models.all_models():
+        for file in entry.files:
+            assert file.url.startswith("https://") or entry.id == "embedded"
+            assert file.sha256 == "" or len(bytes.fromhex(file.sha256)) == 32
+
+
+def test_a_model_that_can_be_downloaded_says_how(tmp_path: Path) -> None:
+    with pytest.raises(NoSuchModel, match=r"not installed\. Download it with `medsam2 models download sam2\.1-tiny`"):
+        find_checkpoint(find_model("sam2.1-tiny"), (tmp_path,))
+
+
+def test_a_file_whose_checksum_nobody_published_is_held_to_what_was_received(
+    an_entry: ModelEntry, an_installed_folder: Path
+) -> None:
+    folder = an_installed_folder / "tiny"
+    unpublished = dataclasses.replace(an_entry, files=(CheckpointFile("model.bin", 0, ""),))
+    models.write_received(folder, an_entry.files)
+    assert find_checkpoint(unpublished, (an_installed_folder,)) == folder
+    (folder / "model.bin").write_bytes(b"wXights")
+    with pytest.raises(NoSuchModel, match="SHA-256 differs"):
+        find_checkpoint(unpublished, (an_installed_folder,))
+
+
+def test_a_broken_entry_of_the_user_does_not_hide_the_other_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDSAM2_MODELS", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "entry.json").write_text("{", encoding="utf-8")
+    assert find_model("embedded").id == "embedded"
 
 
 def test_a_missing_file_is_named(an_entry: ModelEntry, an_installed_folder: Path) -> None:
@@ -122,6 +171,13 @@ def test_a_file_changed_after_it_was_verified_is_verified_again(
 def test_models_list_has_a_line_per_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(models.all_models())
+
+
+def test_models_list_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "--json"]) == 0
+    listed = {item["id"]: item for item in json.loads(capsys.readouterr().out)}
+    assert listed["embedded"]["installed"] is True
+    assert listed["medsam2-latest"]["is_consent_needed"] is True
 
 
 def test_models_info_names_licence_and_training_data(capsys: pytest.CaptureFixture[str]) -> None:

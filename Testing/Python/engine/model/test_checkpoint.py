@@ -122,7 +122,7 @@ def test_a_file_that_is_not_there_is_refused_by_name(tmp_path, small_config):
         load_model(tmp_path / "gone.pt", small_config)
 
 
-def test_a_single_file_needs_a_configuration(save_pt, state):
+def test_a_single_file_of_an_unpublished_size_needs_a_configuration(save_pt, state):
     with pytest.raises(CheckpointError, match="Pass the Sam2Config"):
         load_model(save_pt({"model": state}))
 
