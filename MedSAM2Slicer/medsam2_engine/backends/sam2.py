@@ -15,7 +15,7 @@ class Sam2Backend:
     """A `Backend` around one `Sam2` model."""
 
     def __init__(self, model_id: str, model: Sam2, framing: Framing, device: Device) -> None:
-        self._model = model.to(device.name).eval()
+        self._model = model.to(device.name).eval().prepare()
         self._device = device
         self.model_id = model_id
         self.framing = framing

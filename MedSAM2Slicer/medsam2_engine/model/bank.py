@@ -14,10 +14,13 @@ start again further back, begin a new bank. It holds no lock: one thread uses it
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from torch import Tensor
 
 from medsam2_engine.model.config import Sam2Config
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,14 @@ class Memory:
 
     tokens: Tensor  # (n * n, 64) bfloat16, as SAM 2 stores them; codes of place and time are added when recalled
     pointer: Tensor  # (hidden,) float32
+    keys: Tensor | None = None  # (layers, n * n, inner), what a prepared model makes of the tokens once
 
 
 @dataclass(frozen=True)
 class Recollection:
     """What a frame attends to. Ages are frames back along the direction, 0 marks the map of a conditioning frame."""
 
-    maps: list[tuple[int, Tensor]]  # age, (n * n, 64) bfloat16
+    maps: list[tuple[int, Memory]]
     pointers: list[tuple[int, Tensor]]  # age, (hidden,) float32
     pointer_span: int  # the age that is coded as 1
 
@@ -46,7 +50,7 @@ class MemoryBank:
         self._map_reach = config.num_maskmem - 1
         self._pointer_reach = min(frame_count, config.max_object_pointers) - 1
         self._conditioning: dict[int, Memory] = {}
-        self._maps: dict[int, Tensor] = {}
+        self._maps: dict[int, Memory] = {}
         self._pointers: dict[int, Tensor] = {}
 
     def add_conditioning(self, frame: int, memory: Memory) -> None:
@@ -57,7 +61,7 @@ class MemoryBank:
 
     def add(self, frame: int, memory: Memory) -> None:
         """Remember a followed frame, and forget what now lies too far back."""
-        self._maps[frame] = memory.tokens
+        self._maps[frame] = memory
         self._pointers[frame] = memory.pointer
         self._maps = self._within(self._map_reach, frame, self._maps)
         self._pointers = self._within(self._pointer_reach, frame, self._pointers)
@@ -68,11 +72,11 @@ class MemoryBank:
             raise ValueError("Nothing to follow: add the memory of a prompted frame to the bank first.")
         chosen = self._nearest_conditioning(frame)
         passed_over = {at: memory for at, memory in self._conditioning.items() if at not in chosen}
-        maps = {at: memory.tokens for at, memory in passed_over.items()} | self._maps
+        maps = passed_over | self._maps
         pointers = {at: memory.pointer for at, memory in passed_over.items()} | self._pointers
         past = [at for at in chosen if self._age(at, frame) >= 0]
         return Recollection(
-            maps=[(0, self._conditioning[at].tokens) for at in chosen] + self._recent(maps, frame, self._map_reach),
+            maps=[(0, self._conditioning[at]) for at in chosen] + self._recent(maps, frame, self._map_reach),
             pointers=[(self._age(at, frame), self._conditioning[at].pointer) for at in past]
             + self._recent(pointers, frame, self._pointer_reach),
             pointer_span=max(1, self._pointer_reach),
@@ -90,12 +94,12 @@ class MemoryBank:
         others.sort(key=lambda at: abs(at - frame))
         return before + after + others[: max(0, limit - len(before + after))]
 
-    def _recent(self, values: dict[int, Tensor], frame: int, reach: int) -> list[tuple[int, Tensor]]:
+    def _recent(self, values: dict[int, T], frame: int, reach: int) -> list[tuple[int, T]]:
         """The values 1 to `reach` frames back, with their ages."""
         ages = [age for age in range(1, reach + 1) if frame - age * self._direction in values]
         return [(age, values[frame - age * self._direction]) for age in ages]
 
-    def _within(self, reach: int, frame: int, values: dict[int, Tensor]) -> dict[int, Tensor]:
+    def _within(self, reach: int, frame: int, values: dict[int, T]) -> dict[int, T]:
         return {at: value for at, value in values.items() if self._age(at, frame) <= reach}
 
     def _age(self, at: int, frame: int) -> int:

@@ -4,6 +4,7 @@ Two-way transformer: Kirillov et al., arXiv:2304.02643, appendix A. Object score
 maps: Ravi et al., arXiv:2408.00714, appendix D. Token order: object score, IoU, single mask, three masks, prompt.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -64,6 +65,7 @@ class MaskDecoder(nn.Module):
         self.output_hypernetworks_mlps = nn.ModuleList(Mlp(hidden, hidden, hidden, hidden // 8) for _ in range(MASKS))
         self.iou_prediction_head = Mlp(hidden, config.iou_head_hidden, config.iou_head_hidden, MASKS)
         self.pred_obj_score_head = Mlp(hidden, hidden, hidden, 1)
+        self.fast_upscaling: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None  # set by `Sam2.prepare`
         self._fallback = config.stability_fallback
         self._delta = config.stability_delta
         self._threshold = config.stability_threshold
@@ -100,6 +102,8 @@ class MaskDecoder(nn.Module):
         return MaskChoice(logits, _pick(candidates.ious, which), token, candidates.object_score)
 
     def _upscale(self, frame: Tensor, middle: Tensor, fine: Tensor) -> Tensor:
+        if self.fast_upscaling is not None:
+            return self.fast_upscaling(frame, middle, fine)
         widen, norm, gelu, widen_again, _ = self.output_upscaling
         y: Tensor = gelu(norm(widen(frame) + middle))
         return F.gelu(widen_again(y) + fine)

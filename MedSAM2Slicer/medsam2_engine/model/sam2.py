@@ -3,7 +3,12 @@
 Ravi et al., SAM 2, arXiv:2408.00714. Modules and parameters carry the names of official checkpoints. The steps below
 work on one object and one frame; none holds state between calls, and none switches gradients off: that is the
 caller's choice (`torch.inference_mode()`).
+
+The modules are the reference and what training uses. `Sam2.prepare` puts folded parts (`model.fast`) in the place of
+the expensive ones; it is the only place that decides, and both ways pass the same tests.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +17,7 @@ from torch import Tensor, nn
 from medsam2_engine.model.bank import Memory, MemoryBank, Recollection
 from medsam2_engine.model.config import MEMORY_CHANNELS, Sam2Config
 from medsam2_engine.model.errors import WrongShapeError
+from medsam2_engine.model.fast.parts import FastParts
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.image_encoder import ImageEncoder
 from medsam2_engine.model.layers import Mlp
@@ -23,6 +29,10 @@ from medsam2_engine.model.prompt_encoder import PromptEncoder
 
 PREVIOUS_LOGIT_LIMIT = 32.0  # logits beyond it say nothing more, and were never seen in training
 DRAWN_LOGIT = 10.0  # a drawn mask is as certain as this
+
+
+def _go_on() -> None:
+    pass
 
 
 class Sam2(nn.Module):
@@ -46,11 +56,27 @@ class Sam2(nn.Module):
         self.no_obj_ptr = nn.Parameter(torch.zeros(1, hidden))
         absence = nn.Parameter(torch.zeros(1, MEMORY_CHANNELS)) if config.occlusion_embedding else None
         self.no_obj_embed_spatial = absence
+        self._fast: FastParts | None = None
 
-    def encode(self, pixels: Tensor) -> ImageFeatures:
-        """Features of (B, 3, S, S) float32 pixels, already normalised as the checkpoint wants them."""
+    def prepare(self, dtype: torch.dtype = torch.float32) -> "Sam2":
+        """Fold the weights, which must not change or move any more, for inference.
+
+        dtype: torch.float32 is exact; torch.bfloat16 rounds the factors of the large matrix products, while sums,
+        normalisations and the tokens of the mask decoder stay float32.
+        """
+        self._fast = FastParts.of(self, dtype)
+        self.sam_mask_decoder.fast_upscaling = None if self._fast is None else self._fast.upscaling
+        return self
+
+    def encode(self, pixels: Tensor, pause: Callable[[], None] = _go_on) -> ImageFeatures:
+        """Features of (B, 3, S, S) float32 pixels, already normalised as the checkpoint wants them.
+
+        pause: called between the blocks of a prepared model; whatever it raises ends the encoding.
+        """
         size = self.config.image_size
         _require(pixels, "pixels", (len(pixels), 3, size, size))
+        if self._fast is not None:
+            return self._fast.image_encoder(pixels, pause)
         fine, middle, coarse = self.image_encoder(pixels)
         return ImageFeatures(self.sam_mask_decoder.conv_s0(fine), self.sam_mask_decoder.conv_s1(middle), coarse)
 
@@ -106,10 +132,15 @@ class Sam2(nn.Module):
         full = self._at_full_size(mask)
         certainty = (full > 0).to(full.dtype) if from_prompt else full.sigmoid()
         scaled = certainty * self.config.memory_mask_scale + self.config.memory_mask_bias
-        tokens = self.memory_encoder(features.coarse, scaled[None, None]).flatten(2)[0].T
+        if self._fast is not None:
+            tokens = self._fast.memory_encoder(features.coarse, scaled[None, None])
+        else:
+            tokens = self.memory_encoder(features.coarse, scaled[None, None]).flatten(2)[0].T
         if self.no_obj_embed_spatial is not None and not mask.is_present:
             tokens = tokens + self.no_obj_embed_spatial
-        return Memory(tokens.to(torch.bfloat16), mask.pointer)
+        tokens = tokens.to(torch.bfloat16)
+        keys = None if self._fast is None else self._fast.memory_attention.remembered_keys(tokens)
+        return Memory(tokens, mask.pointer, keys)
 
     def _answer(
         self,
@@ -165,11 +196,14 @@ class Sam2(nn.Module):
     def _remembering(self, features: ImageFeatures, recalled: Recollection) -> Tensor:
         """The frame's features after a look at the recalled memories: (1, hidden, n, n)."""
         frame = features.coarse.flatten(2).transpose(1, 2)
-        maps = torch.cat([tokens.to(frame) for _, tokens in recalled.maps])
+        pointers, pointer_times = self._pointer_tokens(recalled, frame)
+        if self._fast is not None:
+            folded = self._fast.memory_attention(frame[0], recalled.maps, pointers, pointer_times)
+            return folded.T.view_as(features.coarse)
+        maps = torch.cat([memory.tokens.to(frame) for _, memory in recalled.maps])
         # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.
         places = self.memory_encoder.positions
         times = torch.cat([places + self.maskmem_tpos_enc[age - 1, 0] for age, _ in recalled.maps])
-        pointers, pointer_times = self._pointer_tokens(recalled, frame)
         values = torch.cat((maps, pointers))
         keys = values + torch.cat((times, pointer_times))
         y: Tensor = self.memory_attention(frame, keys[None], values[None], len(pointers))

@@ -72,8 +72,19 @@ def small(make_pair: Any, small_config: Sam2Config) -> "Pair":
     return make_pair(small_config)
 
 
-@pytest.fixture(scope="session", params=["tiny", "small"])
+@pytest.fixture(scope="session")
+def tiny_prepared(tiny: "Pair") -> "Pair":
+    return tiny.prepared()
+
+
+@pytest.fixture(scope="session")
+def small_prepared(small: "Pair") -> "Pair":
+    return small.prepared()
+
+
+@pytest.fixture(scope="session", params=["tiny", "small", "tiny_prepared", "small_prepared"])
 def pair(request: pytest.FixtureRequest) -> "Pair":
+    """Modules as they are trained, and folded for inference: both have to be transformers'."""
     return request.getfixturevalue(request.param)
 
 
@@ -147,6 +158,12 @@ class Pair:
     def with_absent_object(self) -> "Pair":
         """The same networks, sure that there never is an object."""
         return _make_pair(self.config, present=False)
+
+    def prepared(self, dtype: torch.dtype = torch.float32) -> "Pair":
+        """The same weights, folded for inference; the reference stays as it is."""
+        ours = Sam2(self.config).eval()
+        ours.load_state_dict(self.ours.state_dict())
+        return Pair(ours.prepare(dtype), self.theirs, self.frames)
 
     def their_session(self) -> "TheirSession":
         return TheirSession(self)

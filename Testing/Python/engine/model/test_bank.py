@@ -26,8 +26,8 @@ def a_bank(conditioning=(0,), followed=(), frame_count=100, reverse=False, confi
 
 
 def frames(recalled):
-    """(age, frame) of recalled maps or pointers."""
-    return [(age, int(value.flatten()[0])) for age, value in recalled]
+    """(age, frame) of recalled memories or pointers."""
+    return [(age, int(getattr(value, "tokens", value).flatten()[0])) for age, value in recalled]
 
 
 def test_a_bank_without_a_prompted_frame_recalls_nothing_and_says_so():

@@ -1,0 +1,90 @@
+"""A linear layer ready for inference, and the algebra of folding several into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Affine:
+    """x W^T + b over the last axis, in the precision of its weights."""
+
+    weight: Tensor  # (out, in)
+    bias: Tensor  # (out,)
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> Affine:
+        """A linear layer, or a 1 x 1 convolution, which is one over the channels."""
+        assert isinstance(layer, (nn.Linear, nn.Conv2d))
+        assert layer.bias is not None
+        return cls(layer.weight.detach().flatten(1), layer.bias.detach())
+
+    @classmethod
+    def of_transposed(cls, layer: nn.Module) -> Affine:
+        """A 2 x 2 transposed convolution of stride 2: each pixel alone becomes its 4 successors, (4 * out) channels."""
+        assert isinstance(layer, nn.ConvTranspose2d)
+        assert layer.bias is not None
+        weight = layer.weight.detach().permute(2, 3, 1, 0).flatten(0, 2)
+        return cls(weight.contiguous(), layer.bias.detach().repeat(4))
+
+    @classmethod
+    def stacked(cls, layers: list[Affine]) -> Affine:
+        """All layers of one input at once, their outputs side by side."""
+        return cls(torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers]))
+
+    def after(self, first: Affine) -> Affine:
+        """W (V x + c) + b = (W V) x + (W c + b). Folded in float64, so that folding itself rounds nothing."""
+        weight, bias = self.weight.double(), self.bias.double()
+        folded = weight @ first.weight.double(), weight @ first.bias.double() + bias
+        return Affine(folded[0].to(self.weight), folded[1].to(self.bias))
+
+    def rows(self, order: Tensor) -> Affine:
+        """The same outputs in another order."""
+        return Affine(self.weight[order], self.bias[order])
+
+    def scaled(self, factor: float | Tensor) -> Affine:
+        """Every output times a factor."""
+        column = factor[:, None] if isinstance(factor, Tensor) else factor
+        return Affine(self.weight * column, self.bias * factor)
+
+    def to(self, dtype: torch.dtype) -> Affine:
+        return Affine(self.weight.to(dtype).contiguous(), self.bias.to(dtype))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class Norm:
+    """Layer normalisation over the last axis; in float32 whatever precision follows."""
+
+    weight: Tensor
+    bias: Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, layer: nn.Module) -> Norm:
+        assert isinstance(layer, nn.LayerNorm)
+        return cls(layer.weight.detach(), layer.bias.detach(), layer.eps)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor, limit: int = 1 << 22) -> Tensor:
+    """softmax(q k^T) v for q (Q, D) already scaled, k (K, D), v (K, E), which may be narrower than the keys.
+
+    Queries go in blocks of `limit` weights, which then stay in the cache; each row is normalised by itself.
+    """
+    rows = max(64, limit // len(k))
+    if rows >= len(q):
+        return torch.softmax(q @ k.T, dim=-1) @ v
+    out = torch.empty(len(q), v.shape[1], dtype=v.dtype, device=v.device)
+    for start in range(0, len(q), rows):
+        part = slice(start, start + rows)
+        torch.mm(torch.softmax(q[part] @ k.T, dim=-1), v, out=out[part])
+    return out

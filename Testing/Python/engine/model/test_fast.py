@@ -1,0 +1,111 @@
+"""Folding weights for inference changes the steps, not the answers (equality with transformers: test_sam2)."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from medsam2_engine.model.config import Sam2Config
+from medsam2_engine.model.errors import WrongShapeError
+from medsam2_engine.model.fast.affine import Affine, softmax_attention
+from medsam2_engine.model.fast.windows import WindowOrder
+from medsam2_engine.model.image_encoder import from_windows, to_windows
+from medsam2_engine.model.sam2 import Sam2
+
+
+@pytest.fixture
+def prepared(small_config, a_random_model):
+    model = Sam2(small_config).eval()
+    model.load_state_dict(a_random_model.state_dict())
+    return model.prepare()
+
+
+@pytest.mark.parametrize(("side", "window"), [(8, 8), (16, 4), (32, 14), (9, 4)])
+def test_tokens_are_ordered_as_windows_are_cut(side, window):
+    x = torch.randn(2, side, side, 3)
+    order = WindowOrder.of(side, window)
+    arranged = order.arranged(x.flatten(1, 2))
+    arranged[:, order.beyond] = 0
+    assert torch.equal(arranged.view(-1, window, window, 3), to_windows(x, window))
+
+
+@pytest.mark.parametrize(("side", "window"), [(8, 8), (16, 4), (32, 14)])
+def test_undoing_the_order_drops_what_lies_beyond_the_border(side, window):
+    x = torch.randn(2, side, side, 3)
+    windows = to_windows(x, window)
+    undone = WindowOrder.of(side, window).undone(windows.view(2, -1, 3))
+    assert torch.equal(undone.view(2, side, side, 3), from_windows(windows, side, side))
+
+
+def test_two_linear_layers_fold_into_one():
+    first, second = torch.nn.Linear(5, 7), torch.nn.Linear(7, 3)
+    x = torch.randn(4, 5)
+    folded = Affine.of(second).after(Affine.of(first))
+    assert torch.allclose(folded(x), second(first(x)), atol=1e-6)
+
+
+@pytest.mark.parametrize("limit", [1, 200 * 90, 1 << 22])
+def test_attention_in_blocks_is_attention(limit):
+    q, k, v = torch.randn(130, 16), torch.randn(200, 16), torch.randn(200, 4)
+    expected = F.softmax(q @ k.T, -1) @ v
+    assert torch.allclose(softmax_attention(q, k, v, limit), expected, atol=1e-6)
+
+
+def test_several_frames_at_once_are_encoded_as_one_by_one(prepared):
+    frames = torch.randn(3, 3, 128, 128)
+    together = prepared.encode(frames)
+    for index in range(3):
+        alone = prepared.encode(frames[index : index + 1])
+        assert torch.allclose(together.at(index).coarse, alone.coarse, atol=1e-4)
+
+
+def test_an_encoding_can_be_ended_between_two_blocks(prepared):
+    pauses = []
+
+    def stop_at_the_third():
+        pauses.append(len(pauses))
+        if len(pauses) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        prepared.encode(torch.zeros(1, 3, 128, 128), stop_at_the_third)
+    assert len(pauses) == 3
+
+
+def test_there_is_a_pause_before_every_block(prepared, small_config):
+    pauses = []
+    prepared.encode(torch.zeros(1, 3, 128, 128), lambda: pauses.append(None))
+    assert len(pauses) == sum(small_config.hiera.blocks)
+
+
+def test_a_frame_of_another_size_is_refused(prepared):
+    with pytest.raises(WrongShapeError):
+        prepared.encode(torch.zeros(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize("unusual", [{"memory_heads": 2}, {"fpn_top_down_levels": (1, 2, 3)}])
+def test_an_unusual_architecture_goes_through_the_modules(small_config, unusual):
+    model = Sam2(replace(small_config, **unusual)).eval().prepare()
+    assert model.encode(torch.zeros(1, 3, 128, 128)).coarse.shape == (1, 128, 8, 8)
+
+
+def test_rounded_products_follow_an_object_closely(small):
+    exact, rounded = small.prepared(), small.prepared(torch.bfloat16)
+    masks = [followed(pair) for pair in (exact, rounded)]
+    both = (masks[0] & masks[1]).sum()
+    assert 2 * both / (masks[0].sum() + masks[1].sum()) >= 0.99
+
+
+def followed(pair):
+    session = pair.our_session()
+    session.prompt(0, pair.box)
+    session.follow(range(1, 8))
+    return torch.stack([session.masks[frame].logits > 0 for frame in range(8)])
+
+
+@pytest.mark.slow
+def test_rounded_products_of_hiera_tiny_follow_an_object_closely(make_pair):
+    pair = make_pair(Sam2Config.hiera_tiny(256), frames=8)
+    masks = [followed(pair.prepared(dtype)) for dtype in (torch.float32, torch.bfloat16)]
+    assert 2 * (masks[0] & masks[1]).sum() / (masks[0].sum() + masks[1].sum()) >= 0.98
