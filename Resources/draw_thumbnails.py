@@ -1,9 +1,9 @@
-"""Draws the pictures of the sample cases in Slicer's Sample Data module: head, liver and chest, each with its box.
+"""Draws the pictures of the sample cases in Slicer's Sample Data module: each with its lesion and box.
 
     python Resources/draw_thumbnails.py
 
-Schematic drawings of our own, no patient in them. Laid out on a 128-pixel grid and drawn four times as large, so that
-scaling down smooths the edges.
+Schematic drawings of our own, no patient in them. Laid out on a grid of 128 and drawn larger than they are
+saved, so that scaling down smooths the edges.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter
 
 ICONS = Path(__file__).resolve().parent.parent / "MedSAM2Slicer/Resources/Icons"
-SIZE, SCALE = 128, 4
+GRID, SIZE, SCALE = 128, 256, 8
 NIGHT, BODY, ORGAN, LESION, AIR = "#16202c", "#5d6b7a", "#8a97a5", "#d3dae1", "#0b1118"
 BONE, BOX, CONTOUR = "#eef2f5", "#ffc93c", "#35d07f"
 
@@ -21,8 +21,9 @@ Bounds = tuple[float, float, float, float]
 
 
 def main() -> None:
-    for name, draw in (("SampleBrain", brain), ("SampleLiver", liver), ("SampleChest", chest)):
-        picture = Image.new("RGB", (SIZE * SCALE, SIZE * SCALE), NIGHT)
+    drawings = {"SampleBrain": brain, "SampleLiver": liver, "SampleChest": chest, "SampleThigh": thigh}
+    for name, draw in drawings.items():
+        picture = Image.new("RGB", (GRID * SCALE, GRID * SCALE), NIGHT)
         lesion = draw(ImageDraw.Draw(picture))
         picture = picture.filter(ImageFilter.GaussianBlur(SCALE * 0.8))
         prompt(ImageDraw.Draw(picture), lesion)
@@ -61,6 +62,15 @@ def chest(pen: ImageDraw.ImageDraw) -> Bounds:
     ellipse(pen, (50, 42, 84, 82), ORGAN)
     ellipse(pen, (54, 84, 74, 104), BONE)
     return blob(pen, (24, 50, 40, 66))
+
+
+def thigh(pen: ImageDraw.ImageDraw) -> Bounds:
+    """Fat, muscle, the femur, and a lesion in the muscle."""
+    ellipse(pen, (14, 14, 114, 114), "#3f4b58")
+    ellipse(pen, (26, 26, 104, 104), ORGAN)
+    ellipse(pen, (60, 48, 82, 70), BONE)
+    ellipse(pen, (65, 53, 77, 65), BODY)
+    return blob(pen, (34, 56, 56, 84))
 
 
 def blob(pen: ImageDraw.ImageDraw, bounds: Bounds) -> Bounds:

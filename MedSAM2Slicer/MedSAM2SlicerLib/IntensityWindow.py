@@ -17,6 +17,7 @@ from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Window
 from medsam2_protocol.prompts import Prompt
+from MedSAM2SlicerLib.VolumeExport import modalityOf as dicomModalityOf
 from MedSAM2SlicerLib.WindowPresets import (
     LEVEL_WIDTH,
     PERCENTILES,
@@ -129,7 +130,7 @@ def sentence(seen: SeenWindow, volumeNode) -> str:
 
 def modalityOf(volumeNode) -> str:
     """CT, MR, PT, or "" if neither DICOM, units nor voxels tell. A wrong guess is worse than none."""
-    said = _dicomModality(volumeNode)
+    said = dicomModalityOf(volumeNode).upper()
     if said:
         return PET if said in ("PT", "PET") else said
     unit = _unit(volumeNode)
@@ -215,22 +216,6 @@ def _unitTitle(volumeNode) -> str:
     if modalityOf(volumeNode) == CT:
         return _("HU")
     return _("SUV") if _isSuv(_unit(volumeNode)) else ""
-
-
-def _dicomModality(volumeNode) -> str:
-    """What the volume was loaded with: its item in the subject hierarchy, or the first of its DICOM files."""
-    scene = volumeNode.GetScene()
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene) if scene is not None else None
-    if hierarchy is not None:
-        item = hierarchy.GetItemByDataNode(volumeNode)
-        said = hierarchy.GetItemAttribute(item, "DICOM.Modality") if item else ""
-        if said:
-            return said.upper()
-    uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    if uids and database is not None:
-        return (database.instanceValue(uids[0], "0008,0060") or "").upper()
-    return ""
 
 
 # ---- words

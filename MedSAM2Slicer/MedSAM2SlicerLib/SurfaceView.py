@@ -6,6 +6,9 @@ segment has its surface refreshed at the end of a run; `refresh` is for changes 
 
 from __future__ import annotations
 
+import vtk
+
+LABELMAP = "Binary labelmap"
 SURFACE = "Closed surface"
 
 
@@ -71,10 +74,19 @@ def _show(segmentationNode) -> None:
     segmentationNode.CreateDefaultDisplayNodes()
     if segmentationNode.GetSegmentation().GetNumberOfSegments() == 0:
         return
+    _allocateEmptyLabelmaps(segmentationNode.GetSegmentation())
     segmentationNode.CreateClosedSurfaceRepresentation()
     display = segmentationNode.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(SURFACE)
     display.SetVisibility3D(True)
+
+
+def _allocateEmptyLabelmaps(segmentation) -> None:
+    """A labelmap that never held a voxel has no type, which Slicer's conversion reports as an error in the log."""
+    for segmentId in segmentation.GetSegmentIDs():
+        labelmap = segmentation.GetSegment(segmentId).GetRepresentation(LABELMAP)
+        if labelmap is not None and labelmap.GetPointData().GetScalars() is None:
+            labelmap.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
 
 
 def _hide(segmentationNode) -> None:

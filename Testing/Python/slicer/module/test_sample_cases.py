@@ -1,5 +1,6 @@
 """Sample cases for Slicer's Sample Data module: registered once, with checksums and pictures, harmless without it."""
 
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -42,9 +43,9 @@ def test_every_case_has_an_address_a_checksum_and_a_picture(sample_cases, sample
     assert sample_cases.registerSampleCases(str(ICONS))
     assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
     for source in sample_data:
-        assert source["uris"].startswith("https://github.com/Slicer/SlicerTestingData/releases/download/SHA256/")
-        assert source["checksums"] == "SHA256:" + source["uris"].rpartition("/")[2]
-        assert len(source["uris"].rpartition("/")[2]) == 64
+        assert re.fullmatch(r"https://(?:github|raw\.githubusercontent)\.com/[\w./-]+", source["uris"])
+        assert re.fullmatch(r"SHA256:[0-9a-f]{64}", source["checksums"])
+        assert "SHA256/" not in source["uris"] or source["uris"].endswith(source["checksums"].partition(":")[2])
         assert Path(source["thumbnailFileName"]).is_file()
 
 
@@ -59,5 +60,5 @@ def test_pictures_are_small_and_square(sample_cases):
 
     for case in sample_cases.SAMPLE_CASES:
         with Image.open(ICONS / case.thumbnail) as picture:
-            assert picture.size == (128, 128)
-        assert (ICONS / case.thumbnail).stat().st_size < 10_000
+            assert picture.size == (256, 256)
+        assert (ICONS / case.thumbnail).stat().st_size < 15_000

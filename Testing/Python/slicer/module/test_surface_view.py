@@ -100,6 +100,15 @@ def test_refresh_follows_an_edit_and_never_shows_what_is_hidden(view, segmentati
     assert surface(segmentation).GetBounds()[1] < size[1]
 
 
+def test_a_segment_next_to_a_new_empty_one_is_shown_without_an_error_in_the_log(view, segmentation, capfd):
+    from MedSAM2SlicerLib.SegmentWriter import addSegment
+
+    addSegment(segmentation)
+    view.setShown(segmentation, True)
+    assert surface(segmentation).GetNumberOfPoints() > 0
+    assert "ERR" not in capfd.readouterr().err
+
+
 def test_no_segmentation_and_an_empty_one_are_no_error(view, scene):
     empty = scene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     for node in (None, empty):

@@ -1,0 +1,225 @@
+"""Makes the pictures of docs/tutorial.md by doing what it says: the real module, mouse and keys, the embedded model.
+
+    QT_QPA_PLATFORM=offscreen .venv/bin/python Testing/Screenshots/make_screenshots.py VOLUME
+        [-o Resources/Screenshots] [--width 1280] [--panel 420] [--dark] [--only NAME ...]
+
+VOLUME is the file of the sample case "MedSAM2 Sarcoma CT" as Slicer downloads it; its digest is checked, so that the
+pictures always show the same patient. Run it again after every change of the panel, and look at every picture. Colours
+and fonts are those of the headless host, not of Slicer's own style.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULE = ROOT / "MedSAM2Slicer"
+sys.path[:0] = [str(ROOT / "Testing"), str(MODULE)]
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from MedSAM2SlicerLib.SampleCases import TUTORIAL_CASE  # noqa: E402
+
+ENGINE_TIMEOUT_S = 180.0
+HEIGHT = 800
+# Corners of the box of the tutorial, IJK.
+FROM_IJK, TO_IJK = (50, 49, 23), (111, 92, 23)
+
+
+def main() -> int:
+    options = parser().parse_args()
+    digest = hashlib.sha256(options.volume.read_bytes()).hexdigest()
+    if digest != TUTORIAL_CASE.sha256:
+        print(f"{options.volume} is not the sample case: its SHA-256 is {digest}.", file=sys.stderr)
+        return 1
+    options.output.mkdir(parents=True, exist_ok=True)
+    Tutorial(options).run()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    text = argparse.ArgumentParser(prog="make_screenshots.py", description="Make the pictures of the tutorial.")
+    text.add_argument("volume", type=Path, help=f"the file of the sample case, {TUTORIAL_CASE.file}")
+    text.add_argument("-o", "--output", type=Path, default=ROOT / "Resources/Screenshots")
+    text.add_argument("--width", type=int, default=1280, help="of the main window, in pixels")
+    text.add_argument("--panel", type=int, default=420, help="width of the module panel, in pixels")
+    text.add_argument("--dark", action="store_true", help="light text on dark, as in a reading room")
+    text.add_argument("--only", nargs="+", metavar="NAME", help="keep these pictures only")
+    return text
+
+
+class Tutorial:
+    """The steps of the tutorial, one method each, in order; every one leaves a picture."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        os.environ["MEDSAM2_ENGINE_PYTHON"] = sys.executable
+        import slicerhost
+
+        self._app = slicerhost.start()
+        self._widget: Any = None
+        self._volume: Any = None
+
+    def run(self) -> None:
+        try:
+            self._open()
+            self._load()
+            self._draw()
+            self._preview()
+            self._propagate()
+            self._review()
+        finally:
+            if self._widget is not None:
+                self._widget.cleanup()
+            self._app.shutDown()
+
+    def _open(self) -> None:
+        import slicer
+
+        if self._options.dark:
+            make_dark(self._app)
+        self._app.loadScriptedModule(str(MODULE / "MedSAM2Slicer.py"))
+        window = slicer.util.mainWindow()
+        window.resize(self._options.width, HEIGHT)
+        window.show()
+        window.activateWindow()
+        window.centralWidget().setSizes([self._options.panel, self._options.width - self._options.panel])
+        slicer.util.selectModule("MedSAM2Slicer")
+        self._widget = slicer.modules.MedSAM2SlicerWidget
+        self._keep("tutorial-1-module")
+
+    def _load(self) -> None:
+        import slicer
+
+        self._volume = slicer.util.loadVolume(str(self._options.volume), {"name": TUTORIAL_CASE.node})
+        display = self._volume.GetScalarVolumeDisplayNode()
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(400, 40)
+        self._widget.ui.volumeSelector.setCurrentNode(self._volume)
+        slicer.util.setSliceViewerLayers(background=self._volume, fit=True)
+        centre = [(low + high) / 2 for low, high in zip(FROM_IJK, TO_IJK, strict=True)]
+        slicer.modules.markups.logic().JumpSlicesToLocation(*self._world(centre), False)
+        self._keep("tutorial-2-volume")
+
+    def _draw(self) -> None:
+        self._key("B")
+        self._mouse("mousePress", FROM_IJK)
+        self._move([(low + high) / 2 for low, high in zip(FROM_IJK, TO_IJK, strict=True)])
+        self._move(TO_IJK)
+        self._keep("tutorial-3-box")
+
+    def _preview(self) -> None:
+        self._mouse("mouseRelease", TO_IJK)
+        self._wait(lambda: not self._widget.controller.isBusy)
+        self._keep("tutorial-4-preview")
+
+    def _propagate(self) -> None:
+        self._key("Space")
+        self._wait(lambda: self._widget.controller.progress.done >= 8 or not self._widget.controller.isBusy)
+        self._keep("tutorial-5-propagating")
+        self._wait(lambda: not self._widget.controller.isBusy)
+        self._keep("tutorial-6-done")
+
+    def _review(self) -> None:
+        from MedSAM2SlicerLib.SurfaceView import SurfaceView
+
+        parameters = self._widget.logic.getParameterNode()
+        SurfaceView().setShown(parameters.segmentation, True)
+        self._app.processEvents()
+        bounds = [0.0] * 6
+        parameters.segmentation.GetRASBounds(bounds)
+        view = self._app.layoutManager().threeDWidget(0).threeDView()
+        view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera(bounds)
+        self._keep("tutorial-7-surface")
+
+    # ---- hands and eyes
+
+    def _keep(self, name: str) -> None:
+        import slicer
+
+        for _time in range(3):
+            self._app.processEvents()
+        if self._options.only is None or name in self._options.only:
+            path = self._options.output / f"{name}.png"
+            slicer.util.mainWindow().grab().save(str(path))
+            print(f"{path}: {self._widget.ui.messageLabel.text}", flush=True)
+
+    def _key(self, text: str) -> None:
+        import slicer
+        from PySide6 import QtCore, QtGui
+        from PySide6.QtTest import QTest
+
+        QTest.keyClick(slicer.util.mainWindow(), QtCore.Qt.Key(QtGui.QKeySequence(text)[0].key()))
+        self._app.processEvents()
+
+    def _mouse(self, action: str, ijk: Any) -> None:
+        from PySide6 import QtCore
+        from PySide6.QtTest import QTest
+
+        buttons, keys = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
+        getattr(QTest, action)(self._view(), buttons, keys, self._pixel(ijk))
+        self._app.processEvents()
+
+    def _move(self, ijk: Any) -> None:
+        from PySide6.QtTest import QTest
+
+        QTest.mouseMove(self._view(), self._pixel(ijk))
+        self._app.processEvents()
+
+    def _view(self) -> Any:
+        return self._app.layoutManager().sliceWidget("Red").sliceView()
+
+    def _pixel(self, ijk: Any) -> Any:
+        from PySide6.QtCore import QPoint
+
+        x, y, _z = self._view().convertRASToXYZ(self._world(ijk))
+        return QPoint(round(x), round(self._view().height - 1 - y))
+
+    def _world(self, ijk: Any) -> list[float]:
+        import numpy as np
+
+        from MedSAM2SlicerLib.Geometry import VolumeFrame
+
+        found = VolumeFrame(self._volume).worldFromIjk(np.atleast_2d(np.asarray(ijk, float)))[0]
+        return [float(value) for value in found]
+
+    def _wait(self, is_done: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + ENGINE_TIMEOUT_S
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"The engine did not answer: {self._widget.engine.log()[-10:]}")
+            self._app.processEvents()
+            time.sleep(0.002)
+
+
+def make_dark(app: Any) -> None:
+    """Qt's own dark palette, in place of Slicer's dark style."""
+    from PySide6.QtGui import QColor, QPalette
+
+    palette, roles = QPalette(), QPalette.ColorRole
+    for role, color in (
+        (roles.Window, "#2b2b2b"),
+        (roles.WindowText, "#e6e6e6"),
+        (roles.Base, "#1e1e1e"),
+        (roles.AlternateBase, "#262626"),
+        (roles.Text, "#e6e6e6"),
+        (roles.Button, "#3a3a3a"),
+        (roles.ButtonText, "#e6e6e6"),
+        (roles.ToolTipBase, "#3a3a3a"),
+        (roles.ToolTipText, "#e6e6e6"),
+        (roles.PlaceholderText, "#9a9a9a"),
+        (roles.Highlight, "#2f6fb3"),
+        (roles.HighlightedText, "#ffffff"),
+    ):
+        palette.setColor(role, QColor(color))
+    app.setPalette(palette)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
