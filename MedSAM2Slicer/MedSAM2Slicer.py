@@ -138,6 +138,16 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, _caller, _event):
+        self.panel.setParameters(None)
+
+    def onSceneEndImport(self, _caller, _event):
+        """The parameter node was read before the nodes it refers to, and the wrapper keeps what it saw then: none."""
+        if self._parameters is not None:
+            self._parameters = self.logic.getParameterNode()
+            self.controller.onSceneImported(self._parameters)
+        self.panel.setParameters(self._parameters)
+
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, _caller, _event, node):
         self.controller.onNodeAboutToBeRemoved(node)
@@ -150,6 +160,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=BEFORE_SELECTORS)
 
 

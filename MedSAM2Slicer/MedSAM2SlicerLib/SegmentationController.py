@@ -222,11 +222,19 @@ class SegmentationController:
         self._writer = None
         if parameters is None:
             self._engineVolume.forget()
-        else:
-            for roiNode in allBoxes():
-                self._prompts.follow(roiNode)
         self._parameters = parameters
+        self._followBoxes()
         self._say("")
+
+    def onSceneImported(self, parameters) -> None:
+        """Nodes were added to the scene; what is under way goes on."""
+        self._parameters = parameters
+        self._followBoxes()
+
+    def _followBoxes(self) -> None:
+        """Boxes that came with a scene are moved by hand like those drawn here."""
+        for roiNode in allBoxes() if self._parameters is not None else []:
+            self._prompts.follow(roiNode)
 
     # ---- runs
 
