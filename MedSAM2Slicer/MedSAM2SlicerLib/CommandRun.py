@@ -80,12 +80,12 @@ class CommandRun:
             self._onLine(why)
             self._end(-1, couldNotStart=True)
 
-    def onFinished(self, exitCode, exitStatus) -> None:
+    def onFinished(self, exitCode, _exitStatus) -> None:
         self.onOutput()
         self.onErrorOutput()
         for name in self._rest:
             self._receive(name, b"\n" if self._rest[name] else b"")
-        self._end(int(exitCode), hasCrashed=exitStatus == qt.QProcess.CrashExit)
+        self._end(int(exitCode), hasCrashed=self._process.exitStatus() == qt.QProcess.CrashExit)
 
     def _receive(self, name: str, data: bytes) -> None:
         text = self._rest[name] + self._decoders[name].decode(data)

@@ -87,7 +87,7 @@ def _codeOf(failed: FailedCommand) -> str:
 
 
 def _sentence(code: str, failed: FailedCommand) -> str:
-    again = _("Then press Install again: what was downloaded completely is used again.")
+    again = _("Then try again: what was downloaded completely is used again.")
     sentences = {
         "disk_full": _("The disk is full. Make room, or choose another folder under Options.") + " " + again,
         "blocked": _(
@@ -113,7 +113,7 @@ def _sentence(code: str, failed: FailedCommand) -> str:
         + again,
         "no_python": _(
             "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this "
-            "computer{wanted}. Check the network, or install Python from python.org and press Install again."
+            "computer{wanted}. Check the network, or install Python from python.org, and try again."
         ).format(wanted=_wantedPython(failed.text)),
         "damaged_wheel": _("A package arrived damaged ({package}). Press Remove, then Install.").format(
             package=_packageIn(failed.text)
@@ -126,7 +126,7 @@ def _sentence(code: str, failed: FailedCommand) -> str:
             "There is no {package} for this system. Choose another PyTorch under Options, or use an existing Python."
         ).format(package=_packageIn(failed.text)),
         "check_failed": _("The installed engine does not run. Press Repair; the log says more."),
-        "unknown": _("The installation failed: {why}. Press Install again; the log says more.").format(
+        "unknown": _("The installation failed: {why}. Try again; the log says more.").format(
             why=_lastError(failed.text)
         ),
     }

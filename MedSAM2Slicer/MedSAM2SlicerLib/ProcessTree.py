@@ -26,11 +26,9 @@ def killTree(process) -> None:
     if pid <= 0:
         process.kill()
     elif sys.platform == LINUX:
-        doomed = _descendants(pid)
+        doomed = _frozenDescendants(pid)
         process.kill()
-        for one in doomed:
-            with contextlib.suppress(OSError):
-                os.kill(one, signal.SIGKILL)
+        _signal(doomed, signal.SIGKILL)
     else:
         # The children are found through their parent, which must therefore not go first.
         onWindows, elsewhere = ["taskkill", "/T", "/F", "/PID", str(pid)], ["pkill", "-KILL", "-P", str(pid)]
@@ -39,18 +37,36 @@ def killTree(process) -> None:
                 onWindows if sys.platform == WINDOWS else elsewhere,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
-        qt.QTimer.singleShot(_GRACE_MS, process.kill)
+        qt.QTimer.singleShot(_GRACE_MS, lambda: process.kill())
 
 
-def _descendants(pid: int) -> list[int]:
+def _frozenDescendants(pid: int) -> set[int]:
+    """All below `pid`, stopped: a process that goes on could start another one after the look at the list."""
+    found: set[int] = set()
+    _signal({pid}, signal.SIGSTOP)
+    while True:
+        new = _descendants(pid) - found
+        if not new:
+            return found
+        _signal(new, signal.SIGSTOP)
+        found |= new
+
+
+def _descendants(pid: int) -> set[int]:
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    found, toVisit = [], [pid]
+    found, toVisit = set(), [pid]
     while toVisit:
         below = children.get(toVisit.pop(), [])
-        found += below
+        found.update(below)
         toVisit += below
     return found
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            os.kill(pid, number)

@@ -108,19 +108,17 @@ class Computer:
         self.installer.install()
         self._wait_until((self.folder / file).exists, 20)
 
-    def alive(self) -> list[int]:
-        """Processes that an imitated program was, or started, and that still run."""
-        pids = [call["pid"] for role in ("uv", "python", "PythonSlicer") for call in self.calls(role)]
-        grandchild = self.folder / "grandchild"
-        pids += [int(grandchild.read_text())] if grandchild.exists() and grandchild.read_text() else []
-        return [pid for pid in pids if runs(pid)]
+    def alive(self) -> list[str]:
+        """Imitated programs, and what they started, that still run: they have this computer in their environment."""
+        mark = f"FAKE_INSTALL={self.folder}\0".encode()
+        return [folder.name for folder in Path("/proc").glob("[0-9]*") if mark in environment_of(folder)]
 
 
-def runs(pid: int) -> bool:
+def environment_of(process: Path) -> bytes:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (process / "environ").read_bytes() + b"\0"
     except OSError:
-        return False
+        return b""
 
 
 def write_program(path: Path, role: str) -> None:
