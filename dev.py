@@ -20,9 +20,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -39,6 +41,8 @@ HOST_SOURCES = (
     "MedSAM2Slicer/MedSAM2SlicerLib",
     "MedSAM2Slicer/medsam2_protocol",
 )
+# In a process of their own, as Slicer is: no torch in it, and Qt set up before anybody else imports it.
+HOST_TESTS = "Testing/Python/slicer"
 CHECKS = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),
@@ -108,10 +112,18 @@ def demo(options: argparse.Namespace, rest: list[str]) -> int:
 def test(options: argparse.Namespace, rest: list[str]) -> int:
     refuse_without_libraries()
     python = prepare(options.venv, "test")
-    if not has_modules(python, "slicer_core"):
+    if rest:
+        return run_pytest(python, *rest)
+    runs = [(f"--ignore={HOST_TESTS}",)]
+    if has_modules(python, "slicer_core"):
+        runs.insert(0, (HOST_TESTS,))
+    else:
         print("dev.py: no headless Slicer for this Python, its tests are left out; Python 3.10 to 3.13 runs them all.")
-        rest = [*rest, f"--ignore={ROOT / 'Testing/Python/slicer'}"]
-    return call([python, "-m", "pytest", *rest], {"QT_QPA_PLATFORM": "offscreen"})
+    with tempfile.TemporaryDirectory() as folder:
+        reports = [Path(folder) / f"{number}.xml" for number in range(len(runs))]
+        codes = [run_pytest(python, *run, f"--junit-xml={report}") for run, report in zip(runs, reports)]
+        print(closing_line([report for report in reports if report.exists()]))
+    return max(codes)
 
 
 def bench(options: argparse.Namespace, rest: list[str]) -> int:
@@ -138,6 +150,19 @@ def setup(options: argparse.Namespace, rest: list[str]) -> int:
 def packages(options: argparse.Namespace, rest: list[str]) -> int:
     print(*([] if can_make_environments(sys.executable) else ["python3-venv"]), *missing_libraries().values())
     return 0
+
+
+def run_pytest(python: Path, *arguments: str) -> int:
+    return call([python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"})
+
+
+def closing_line(reports: Sequence[Path]) -> str:
+    """All runs as one count."""
+    suites = [suite for report in reports for suite in ElementTree.parse(report).iter("testsuite")]
+    total, failures, errors, skipped = (
+        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "failures", "errors", "skipped")
+    )
+    return f"{total - failures - errors - skipped} passed, {failures + errors} failed, {skipped} skipped"
 
 
 def check_command(name: str, python: Path) -> tuple[list[str | Path], dict[str, str]]:

@@ -37,6 +37,12 @@ def test_ci_runs_the_command_of_the_readme_and_ends_with_it():
     assert (ROOT / ".ci/run").stat().st_mode & 0o111
 
 
+def test_runs_of_pytest_are_counted_together(dev, tmp_path):
+    for number, counts in enumerate(('tests="9" failures="1" errors="2" skipped="3"', 'tests="5" failures="0"')):
+        (tmp_path / f"{number}.xml").write_text(f"<testsuites><testsuite {counts}></testsuite></testsuites>")
+    assert dev.closing_line(sorted(tmp_path.iterdir())) == "8 passed, 3 failed, 3 skipped"
+
+
 def test_an_unknown_command_is_refused_with_the_known_ones():
     answer = ask("tset")
     assert answer.returncode == 2
