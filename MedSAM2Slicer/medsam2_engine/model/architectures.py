@@ -40,7 +40,7 @@ _FAMILIES = {
     r"image_encoder\.blocks\.\d+\.attn\.rel_pos_h": SAM1,
     r"image_encoder\.layers\.\d+\.blocks\.\d+\.attn\.attention_biases": "MobileSAM",
     r"spatial_perceiver\.": "EdgeTAM",
-    r"(detector|tracker|tracker_model)\.": "SAM 3",
+    r"(detector|tracker)(_model)?\.": "SAM 3",
 }
 _EFFICIENT_TAM = r"image_encoder\.trunk\.blocks\.\d+\.(ls1|attn\.rel_pos_h)|image_encoder\.neck\.\d"
 _TRUNK = "image_encoder.trunk"

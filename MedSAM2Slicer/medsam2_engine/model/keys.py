@@ -43,7 +43,7 @@ def to_official(transformers: Mapping[str, Tensor]) -> dict[str, Tensor]:
         special |= zip(_POINTS, torch.split(points, 1), strict=True)
     copies = [state.pop(name) for name in _FOURIER_COPIES if name in state]
     if copies:
-        if not torch.equal(copies[0], copies[-1]):
+        if copies[0] is not copies[-1] and not torch.equal(copies[0], copies[-1]):
             raise CheckpointError(
                 f"{' and '.join(_FOURIER_COPIES)} differ, but the model has one such matrix. Save the checkpoint again."
             )
