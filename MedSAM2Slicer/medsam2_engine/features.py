@@ -29,12 +29,19 @@ class FeatureCache(Generic[F]):
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        self.misses += 1
         features = encode()
+        self.misses += 1
         self._kept[key] = features
         self._bytes += features.nbytes
         self._forget_oldest()
         return features
+
+    def has_room(self) -> bool:
+        """Whether one more frame like the newest would drive out none."""
+        if not self._kept:
+            return True
+        newest = self._kept[next(reversed(self._kept))]
+        return self._bytes + newest.nbytes <= self._budget
 
     def _forget_oldest(self) -> None:
         """The newest stays even if it alone is over the budget: it is about to be used."""

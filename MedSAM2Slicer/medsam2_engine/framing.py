@@ -48,6 +48,11 @@ class Framing(Protocol):
         """Box corners and clicks in frame pixels."""
 
 
+def shared_frames(framing: Framing, slices: SliceStack, window: Window | None) -> FrameStack | None:
+    """The frames that serve every prompt, known before there is one; None where each prompt has frames of its own."""
+    return None if isinstance(framing, ObjectFraming) else framing.looks(slices, 0, SlicePrompts(), window)[0]
+
+
 @dataclass(frozen=True)
 class WholeSliceFraming:
     """Every slice as a whole, `size` pixels square."""

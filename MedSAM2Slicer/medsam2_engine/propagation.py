@@ -12,6 +12,7 @@ object is there by the user's word: the score gates nothing and no walk stops ea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -134,14 +135,19 @@ def walks_of_segment(scene: Scene, segment_id: str, anchors: Sequence[Anchor], f
     return walks
 
 
-def take_turns(walks: Sequence[Walk], is_cancelled: Callable[[], bool]) -> Iterator[SliceMask]:
-    """One step of every walk after the other, until all have ended or someone cancels."""
+def take_turns(
+    walks: Sequence[Walk],
+    is_cancelled: Callable[[], bool],
+    watching: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[SliceMask]:
+    """One step of every walk after the other, until all have ended or someone cancels. `watching`: around each step."""
     waiting = list(walks)
     while waiting:
         for walk in list(waiting):
             if is_cancelled():
                 return
-            result = walk.step()
+            with watching():
+                result = walk.step()
             if result is None:
                 waiting.remove(walk)
             else:

@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +22,7 @@ from medsam2_engine.models import all_models, is_installed
 from medsam2_engine.parent import exit_with_parent
 from medsam2_engine.propagation import SliceMask
 from medsam2_engine.session import Session
+from medsam2_engine.stopping import Stopped
 from medsam2_engine.version import VERSION
 from medsam2_engine.volume import Volume, map_volume
 from medsam2_protocol.masks import region_of_slice
@@ -39,6 +41,7 @@ from medsam2_protocol.messages import (
     Ping,
     Pong,
     Predict,
+    Prefetch,
     Progress,
     Propagate,
     Request,
@@ -116,6 +119,10 @@ class Inbox:
     def next(self) -> Request:
         return self._requests.get()
 
+    def is_waited_for(self) -> bool:
+        """Whether another request has come meanwhile."""
+        return not self._requests.empty()
+
     def is_cancelled(self, request_id: str) -> bool:
         return request_id in self._cancelled
 
@@ -142,9 +149,11 @@ class Desk:
     def end_of(self, request: Request) -> Done | Failed | Cancelled:
         """Work on a request. The one place of the engine where every exception is caught."""
         try:
-            return self._answer(request)
+            return self._answer_with_less_and_less_memory(request)
         except EngineError as error:
             return Failed(request.id, error.code, str(error))
+        except Stopped:
+            return Cancelled(request.id)
         except Exception as error:
             if is_out_of_memory(error):
                 return self._out_of_memory(request)
@@ -154,6 +163,19 @@ class Desk:
                 "internal",
                 f"The engine made an error: {error!r}. The log has the details; please report it.",
             )
+
+    def _answer_with_less_and_less_memory(self, request: Request) -> Done | Cancelled:
+        """Where memory runs out, once more without anything kept, then on the CPU. Its masks replace those sent."""
+        *attempts, last = _attempts(request)
+        for attempt in attempts:
+            try:
+                return self._answer(attempt)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                logger.warning("request %s ran out of memory", request.id, exc_info=True)
+                self._forget()
+        return self._answer(last)
 
     def _answer(self, request: Request) -> Done | Cancelled:
         started = time.perf_counter()
@@ -165,6 +187,8 @@ class Desk:
             self._close(request.volume_id)
         elif isinstance(request, (Predict, Propagate)):
             return self._segment(request, started)
+        elif isinstance(request, Prefetch):
+            return self._prefetch(request, started)
         else:
             raise BadRequest(f"The engine has no answer to {type(request).__name__}.")
         return Done(request.id, time.perf_counter() - started)
@@ -183,17 +207,17 @@ class Desk:
     def _segment(self, request: Predict | Propagate, started: float) -> Done | Cancelled:
         session = self._session(request)
         encoded_before, slices = session.encoded, 0
+
+        def is_cancelled() -> bool:
+            return self._inbox.is_cancelled(request.id)
+
         if isinstance(request, Predict):
-            results = iter([session.predict(request.segment, request.axis, request.slice, request.window)])
+            results = iter(
+                [session.predict(request.segment, request.axis, request.slice, request.window, is_cancelled)]
+            )
             total = 1
         else:
-            results = session.propagate(
-                request.segments,
-                request.axis,
-                _range(request),
-                request.window,
-                lambda: self._inbox.is_cancelled(request.id),
-            )
+            results = session.propagate(request.segments, request.axis, _range(request), request.window, is_cancelled)
             total = session.expected_slices(request.axis, _range(request)) * len(request.segments)
         for result in results:
             slices += 1
@@ -204,7 +228,20 @@ class Desk:
         seconds = time.perf_counter() - started
         return Done(request.id, seconds, slices, session.encoded - encoded_before, session.backend.device_name)
 
-    def _session(self, request: Predict | Propagate) -> Session:
+    def _prefetch(self, request: Prefetch, started: float) -> Done | Cancelled:
+        session = self._session(request)
+        encoded = session.prefetch(
+            request.axis,
+            request.slice,
+            request.window,
+            lambda: self._inbox.is_waited_for() or self._inbox.is_cancelled(request.id),
+        )
+        if self._inbox.is_cancelled(request.id):
+            return Cancelled(request.id)
+        seconds = time.perf_counter() - started
+        return Done(request.id, seconds, 0, encoded, session.backend.device_name)
+
+    def _session(self, request: Predict | Propagate | Prefetch) -> Session:
         if request.volume_id not in self._volumes:
             raise NoSuchVolume(f"No volume {request.volume_id!r} is open. Open it again.")
         key = (request.volume_id, request.model, request.device)
@@ -212,21 +249,30 @@ class Desk:
             self._sessions[key] = Session(self._volumes[request.volume_id], self._backend(request))
         return self._sessions[key]
 
-    def _backend(self, request: Predict | Propagate) -> Backend:
+    def _backend(self, request: Predict | Propagate | Prefetch) -> Backend:
         key = (request.model, request.device)
         if key not in self._backends:
             self._writer.write(Progress(request.id, 0, 0, f"Loading the model {request.model}"))
             self._backends[key] = load_backend(*key)
         return self._backends[key]
 
-    def _out_of_memory(self, request: Request) -> Failed:
+    def _forget(self) -> None:
+        """Everything that can be computed again."""
         self._sessions.clear()
         self._backends.clear()
-        where = ""
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-            where = " on the device"
+
+    def _out_of_memory(self, request: Request) -> Failed:
+        self._forget()
+        where = " on the device" if torch.cuda.is_available() else ""
         return Failed(request.id, "out_of_memory", OUT_OF_MEMORY.format(where=where))
+
+
+def _attempts(request: Request) -> list[Request]:
+    if not isinstance(request, (Predict, Propagate, Prefetch)):
+        return [request]
+    return [request, request] if request.device == "cpu" else [request, request, replace(request, device="cpu")]
 
 
 def is_out_of_memory(error: Exception) -> bool:

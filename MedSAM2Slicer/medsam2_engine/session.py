@@ -7,7 +7,10 @@ was asked before. All prompts of a segment come with every request, in the order
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -16,10 +19,13 @@ from medsam2_engine.backends.base import Backend
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.features import FeatureCache
 from medsam2_engine.frames import FrameStack, SliceStack
+from medsam2_engine.framing import shared_frames
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.propagation import Anchor, Scene, SliceMask, mask_on_slice, take_turns, walks_of_segment
 from medsam2_engine.separation import separation
 from medsam2_engine.slice_prompts import SlicePrompts, prompts_by_slice
+from medsam2_engine.stopping import Stopped, stoppable
+from medsam2_engine.threads import ThreadGovernor
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
 from medsam2_protocol.prompts import SegmentPrompts
@@ -38,6 +44,7 @@ class Session:
         self.volume = volume
         self.backend = backend
         self._features: FeatureCache[Any] = FeatureCache(feature_budget_bytes)
+        self._governor = ThreadGovernor()
 
     @property
     def encoded(self) -> int:
@@ -45,17 +52,26 @@ class Session:
         return self._features.misses
 
     @torch.inference_mode()
-    def predict(self, segment: SegmentPrompts, axis: str, slice_index: int, window: Window | None = None) -> SliceMask:
+    def predict(
+        self,
+        segment: SegmentPrompts,
+        axis: str,
+        slice_index: int,
+        window: Window | None = None,
+        is_cancelled: Callable[[], bool] = _never,
+    ) -> SliceMask:
         """The mask of one slice from the prompts on it.
 
         Raises:
             BadRequest: no prompt on that slice, or prompts that make no sense (`prompts_by_slice`).
+            Stopped: it was cancelled meanwhile.
         """
         slices = SliceStack(self.volume, axis)
         prompts = prompts_by_slice(segment, slices)
         if slice_index not in prompts:
             raise BadRequest(f"There is no prompt on slice {slice_index}. Draw a box or click a point on it.")
-        anchor = self._anchor(slices, slice_index, prompts[slice_index], window)
+        with _until(is_cancelled):
+            anchor = self._anchor(slices, slice_index, prompts[slice_index], window)
         return _result(segment.segment_id, slices, anchor)
 
     def propagate(
@@ -77,8 +93,42 @@ class Session:
         slices = SliceStack(self.volume, axis)
         prompts = [(segment.segment_id, prompts_by_slice(segment, slices)) for segment in segments]
         first, last = _checked_range(slice_range, slices, [index for _, found in prompts for index in found])
-        scene = Scene(self.backend, slices, self._encoded, window, slice_range is not None)
-        return self._propagate(scene, prompts, first, last, is_cancelled)
+        encode = partial(self._encoded_until, is_cancelled)
+        scene = Scene(self.backend, slices, encode, window, slice_range is not None)
+        return _while_wanted(self._propagate(scene, prompts, first, last, is_cancelled))
+
+    @torch.inference_mode()
+    def prefetch(
+        self,
+        axis: str,
+        slice_index: int,
+        window: Window | None = None,
+        is_cancelled: Callable[[], bool] = _never,
+    ) -> int:
+        """Encode a slice and its neighbours, outwards, before anything is asked about them; how many were encoded.
+
+        Ends when it is cancelled, when there is nothing left to encode, or before something kept is forgotten for it.
+        Does nothing for a model whose frames depend on the prompt.
+
+        Raises:
+            BadRequest: a slice outside the volume.
+        """
+        slices = SliceStack(self.volume, axis)
+        if not 0 <= slice_index < slices.count:
+            raise BadRequest(f"There is no slice {slice_index} on axis {axis}. Choose one of 0 to {slices.count - 1}.")
+        frames = shared_frames(self.backend.framing, slices, window)
+        if frames is None:
+            return 0
+        before = self.encoded
+        for index in _outwards(slice_index, slices.count):
+            if is_cancelled() or not self._features.has_room():
+                break
+            try:
+                with _until(is_cancelled):
+                    self._encoded(frames, index)
+            except Stopped:
+                break
+        return self.encoded - before
 
     def expected_slices(self, axis: str, slice_range: tuple[int, int] | None) -> int:
         """Slices of one segment that a propagation visits at most."""
@@ -99,12 +149,12 @@ class Session:
             for index, slice_prompts in found.items():
                 if is_cancelled():
                     return
-                with torch.inference_mode():
+                with torch.inference_mode(), _until(is_cancelled):
                     anchors.append(self._anchor(scene.slices, index, slice_prompts, scene.window))
                 yield _result(segment_id, scene.slices, anchors[-1])
-            with torch.inference_mode():
+            with torch.inference_mode(), _until(is_cancelled):
                 walks += walks_of_segment(scene, segment_id, anchors, first, last)
-        yield from take_turns(walks, is_cancelled)
+        yield from take_turns(walks, is_cancelled, self._governor.watching)
 
     def _anchor(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> Anchor:
         frames = self._best_look(slices, index, prompts, window)
@@ -138,8 +188,30 @@ class Session:
         assert answer is not None, "prompts_by_slice lets no empty prompts through"
         return answer
 
+    def _encoded_until(self, is_cancelled: Callable[[], bool], frames: FrameStack, index: int) -> Any:
+        with _until(is_cancelled):
+            return self._encoded(frames, index)
+
     def _encoded(self, frames: FrameStack, index: int) -> Any:
         return self._features.get((frames.key, index), lambda: self.backend.encode(frames.pixels(index)))
+
+
+def _until(is_cancelled: Callable[[], bool]) -> AbstractContextManager[None]:
+    return stoppable(lambda: not is_cancelled())
+
+
+def _while_wanted(results: Iterator[SliceMask]) -> Iterator[SliceMask]:
+    try:
+        yield from results
+    except Stopped:
+        return
+
+
+def _outwards(start: int, count: int) -> Iterator[int]:
+    """All indices below `count`, the nearest to `start` first."""
+    yield start
+    for above, below in zip_longest(range(start + 1, count), range(start - 1, -1, -1)):
+        yield from (index for index in (above, below) if index is not None)
 
 
 def _first_clicks(prompts: SlicePrompts) -> int:

@@ -23,7 +23,10 @@ def main(argv: Sequence[str]) -> int:
     """Serve until stdin closes. `argv`: ["--parent-pid", PID] or nothing."""
     lines_out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    from medsam2_engine.service import serve  # only now: an import may print
+    from medsam2_engine.quiet_threads import quiet_waiting
+
+    quiet_waiting(os.environ)
+    from medsam2_engine.service import serve  # only now: an import may print, and torch reads the environment
 
     return serve(sys.stdin.buffer, lines_out, _parent_pid(argv))
 

@@ -153,6 +153,27 @@ class Propagate(Request):
             raise ValueError(f"a range needs 0 <= first <= last, not {self.first} and {self.last}")
 
 
+@tagged("prefetch")
+@dataclass(frozen=True)
+class Prefetch(Request):
+    """Get ready for prompts on a slice and on its neighbours: load the model, encode what needs no prompt.
+
+    It ends (`Done`, with the number of slices `encoded`) when there is nothing left to do, or as soon as any other
+    request waits: send it when nothing else is going on, and again when something was.
+    """
+
+    id: str
+    volume_id: str
+    axis: str
+    slice: int
+    model: str = "embedded"
+    device: str = "auto"
+    window: MaybeWindow = None
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+
+
 @tagged("cancel")
 @dataclass(frozen=True)
 class Cancel(Message):

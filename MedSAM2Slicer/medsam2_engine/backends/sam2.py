@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from medsam2_engine.device import Device
@@ -9,29 +10,41 @@ from medsam2_engine.framing import Framing
 from medsam2_engine.model.bank import MemoryBank
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.sam2 import Sam2
+from medsam2_engine.precision import Precision, dtype_for, use_fastest_exact_products, wanted_precision
+from medsam2_engine.stopping import stop_if_unwanted
 
 
 class Sam2Backend:
-    """A `Backend` around one `Sam2` model."""
+    """A `Backend` around one `Sam2` model.
 
-    def __init__(self, model_id: str, model: Sam2, framing: Framing, device: Device) -> None:
-        self._model = model.to(device.name).eval().prepare()
+    With less than exact precision, features are kept in bfloat16 too, so that a cache holds twice as many.
+    """
+
+    def __init__(
+        self, model_id: str, model: Sam2, framing: Framing, device: Device, precision: Precision | None = None
+    ) -> None:
+        """precision: None is the user's choice, see `medsam2_engine.precision`."""
+        dtype = dtype_for(precision or wanted_precision(), device.name)
+        if device.name == "cpu":
+            use_fastest_exact_products()
+        self._model = model.to(device.name).eval().prepare(dtype)
         self._device = device
+        self._kept_as = dtype
         self.model_id = model_id
         self.framing = framing
 
     @property
     def device_name(self) -> str:
-        return str(self._device)
+        return str(self._device) if self._kept_as == torch.float32 else f"{self._device}, bfloat16"
 
     def encode(self, pixels: Tensor) -> ImageFeatures:
-        return self._model.encode(pixels.to(self._device.name))
+        return self._model.encode(pixels.to(self._device.name), stop_if_unwanted).to(self._kept_as)
 
     def prompt(self, features: ImageFeatures, prompt: FramePrompt, previous_logits: Tensor | None = None) -> FrameMask:
-        return self._model.prompt(features, prompt, previous_logits)
+        return self._model.prompt(features.to(torch.float32), prompt, previous_logits)
 
     def from_mask(self, features: ImageFeatures, mask: Tensor) -> FrameMask:
-        return self._model.from_mask(features, mask.to(self._device.name))
+        return self._model.from_mask(features.to(torch.float32), mask.to(self._device.name))
 
     def tracker(self, frame_count: int, reverse: bool) -> Sam2Tracker:
         return Sam2Tracker(self._model, MemoryBank(self._model.config, frame_count, reverse))
@@ -45,9 +58,11 @@ class Sam2Tracker:
         self._bank = bank
 
     def condition(self, frame: int, features: ImageFeatures, mask: FrameMask) -> None:
-        self._bank.add_conditioning(frame, self._model.remember(features, mask, from_prompt=True))
+        memory = self._model.remember(features.to(torch.float32), mask, from_prompt=True)
+        self._bank.add_conditioning(frame, memory)
 
     def track(self, frame: int, features: ImageFeatures) -> FrameMask:
+        features = features.to(torch.float32)
         mask = self._model.track(features, self._bank, frame)
         self._bank.add(frame, self._model.remember(features, mask, from_prompt=False))
         return mask

@@ -14,7 +14,10 @@ ABSENT_LOGIT = -1024.0  # what SAM 2 writes into the mask of a frame without the
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """One encoded frame (or a batch of them): all that later steps need of it, and no prompt in it."""
+    """One encoded frame (or a batch of them): all that later steps need of it, and no prompt in it.
+
+    Steps compute with float32; a cache may keep bfloat16 (`to`), half the size.
+    """
 
     fine: Tensor  # (B, hidden/8, 4n, 4n) float32, already projected for the mask decoder
     middle: Tensor  # (B, hidden/4, 2n, 2n) float32, already projected for the mask decoder
@@ -24,6 +27,12 @@ class ImageFeatures:
         """One frame of a batch, as a batch of one that shares its storage."""
         one = slice(index, index + 1)
         return ImageFeatures(self.fine[one], self.middle[one], self.coarse[one])
+
+    def to(self, dtype: torch.dtype) -> "ImageFeatures":
+        """Rounded for keeping, or brought back to be computed with; itself where nothing changes."""
+        if self.coarse.dtype == dtype:
+            return self
+        return ImageFeatures(self.fine.to(dtype), self.middle.to(dtype), self.coarse.to(dtype))
 
     @property
     def nbytes(self) -> int:

@@ -7,11 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.errors import BadRequest
+from medsam2_engine.frames import SliceStack, WholeSliceFrames
+from medsam2_engine.intensity import default_window
 from medsam2_engine.propagation import SliceMask
 from medsam2_engine.session import Session
+from medsam2_engine.stopping import stop_if_unwanted
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
 from medsam2_protocol.prompts import BoxPrompt, PointPrompt, Prompt, SegmentPrompts, axis_kji
@@ -377,3 +381,48 @@ def test_a_volume_of_one_value_gives_an_answer(embedded: Backend, kind: str, val
     flat = Phantom(Volume(np.full((3, 48, 56), value, np.int16), np.eye(4)), a_phantom().truth_kji[8:11])
     results = Session(flat.volume, embedded).propagate([segment(getattr(flat, kind)("K", 1))], "K")
     assert {result.slice for result in results} <= {0, 1, 2}
+
+
+# ---- before a prompt
+
+
+def test_a_prefetch_begins_with_the_displayed_slice_and_goes_outwards(phantom: Phantom) -> None:
+    seen: list[float] = []
+
+    class Watching(ThresholdBackend):
+        def encode(self, pixels: Tensor) -> Tensor:
+            seen.append(float(pixels.sum()))
+            return super().encode(pixels)
+
+    session = Session(phantom.volume, Watching())
+    assert session.prefetch("K", 9, is_cancelled=lambda: len(seen) == 3) == 3
+    frames = WholeSliceFrames(SliceStack(phantom.volume, "K"), default_window(phantom.volume), 32)
+    assert seen == [float(frames.pixels(index).sum()) for index in (9, 10, 8)]
+
+
+def test_a_prefetch_forgets_nothing(phantom: Phantom) -> None:
+    frame_bytes = 32 * 32 * 4
+    session = Session(phantom.volume, ThresholdBackend(), feature_budget_bytes=3 * frame_bytes)
+    assert session.prefetch("K", 9) == 3
+
+
+def test_a_prefetch_stops_in_the_middle_of_a_slice(phantom: Phantom) -> None:
+    class Slow(ThresholdBackend):
+        def encode(self, pixels: Tensor) -> Tensor:
+            cancelled.append(True)
+            stop_if_unwanted()
+            return super().encode(pixels)
+
+    cancelled: list[bool] = []
+    assert Session(phantom.volume, Slow()).prefetch("K", 9, is_cancelled=lambda: bool(cancelled)) == 0
+
+
+def test_a_model_that_looks_at_objects_has_nothing_to_prefetch(phantom: Phantom, embedded: Backend) -> None:
+    assert Session(phantom.volume, embedded).prefetch("K", 9) == 0
+
+
+def test_segments_share_encoded_slices(phantom: Phantom) -> None:
+    session = Session(phantom.volume, ThresholdBackend())
+    segments = [SegmentPrompts(f"s{number}", (phantom.box("K", MIDDLE),)) for number in range(4)]
+    results = list(session.propagate(segments, "K", (4, 14)))
+    assert (len(results), session.encoded) == (4 * 11, 11)

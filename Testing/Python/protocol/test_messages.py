@@ -27,6 +27,7 @@ from medsam2_protocol.messages import (
     Ping,
     Pong,
     Predict,
+    Prefetch,
     Progress,
     Propagate,
     Window,
@@ -85,6 +86,7 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Any]] = {
     CloseVolume: st.builds(CloseVolume, texts, texts),
     Predict: st.builds(Predict, texts, texts, segments, axes, indices, texts, texts, st.none() | windows),
     Propagate: propagations(),
+    Prefetch: st.builds(Prefetch, texts, texts, axes, indices, texts, texts, st.none() | windows),
     Cancel: st.builds(Cancel, texts),
     Ping: st.builds(Ping, st.integers()),
     Hello: st.builds(

@@ -16,6 +16,7 @@ import torch
 from medsam2_engine import service
 from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.service import Desk, Inbox, LineWriter, hello, is_out_of_memory
+from medsam2_engine.stopping import stop_if_unwanted
 from medsam2_engine.version import VERSION
 from medsam2_protocol.messages import (
     PROTOCOL,
@@ -30,6 +31,7 @@ from medsam2_protocol.messages import (
     Ping,
     Pong,
     Predict,
+    Prefetch,
     Progress,
     Propagate,
     Window,
@@ -104,6 +106,11 @@ def predict(segment: SegmentPrompts) -> Predict:
 @pytest.fixture
 def propagate(segment: SegmentPrompts) -> Propagate:
     return Propagate("r2", "v1", (segment,), "K", 6, 12, window=WINDOW)
+
+
+@pytest.fixture
+def prefetch() -> Prefetch:
+    return Prefetch("r3", "v1", "K", 9, window=WINDOW)
 
 
 def fail(error: Exception) -> Callable[..., Any]:
@@ -294,7 +301,71 @@ def test_models_are_let_go_when_memory_is_short(
         broken.setattr(ThresholdBackend, "encode", fail(MemoryError()))
         office.desk.end_of(predict)
     office.desk.end_of(predict)
-    assert len(loader.loaded) == 2
+    assert loader.loaded == [("embedded", "auto"), ("embedded", "auto"), ("embedded", "cpu"), ("embedded", "auto")]
+
+
+def test_what_does_not_fit_on_the_gpu_is_computed_on_the_cpu(
+    office: Office, loader: Loader, propagate: Propagate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = ThresholdBackend.encode
+
+    def full(backend: ThresholdBackend, pixels: torch.Tensor) -> torch.Tensor:
+        if loader.loaded[-1][1] != "cpu":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        return encode(backend, pixels)
+
+    monkeypatch.setattr(ThresholdBackend, "encode", full)
+    assert isinstance(office.desk.end_of(replace(propagate, device="cuda")), Done)
+    assert [device for _, device in loader.loaded] == ["cuda", "cuda", "cpu"]
+
+
+def test_what_is_kept_is_let_go_before_another_device_is_tried(
+    office: Office, loader: Loader, predict: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, failures = ThresholdBackend.encode, [MemoryError()]
+
+    def full_once(backend: ThresholdBackend, pixels: torch.Tensor) -> torch.Tensor:
+        if failures:
+            raise failures.pop()
+        return encode(backend, pixels)
+
+    monkeypatch.setattr(ThresholdBackend, "encode", full_once)
+    assert isinstance(office.desk.end_of(replace(predict, device="cuda")), Done)
+    assert [device for _, device in loader.loaded] == ["cuda", "cuda"]
+
+
+# ---- prefetch
+
+
+def test_a_prefetch_encodes_the_volume_while_nothing_else_is_asked(office: Office, prefetch: Prefetch) -> None:
+    end = office.desk.end_of(prefetch)
+    assert isinstance(end, Done)
+    assert (end.slices, end.encoded) == (0, 20)
+
+
+def test_a_prediction_after_a_prefetch_encodes_nothing(office: Office, prefetch: Prefetch, predict: Predict) -> None:
+    office.desk.end_of(prefetch)
+    end = office.desk.end_of(predict)
+    assert isinstance(end, Done)
+    assert end.encoded == 0
+
+
+def test_a_prefetch_gives_way_to_a_waiting_request(office: Office, prefetch: Prefetch, predict: Predict) -> None:
+    office.say(predict)
+    end = office.desk.end_of(prefetch)
+    assert isinstance(end, Done)
+    assert end.encoded == 0
+
+
+def test_a_prefetch_can_be_cancelled(office: Office, prefetch: Prefetch) -> None:
+    office.say(Cancel("r3"))
+    assert office.desk.end_of(prefetch) == Cancelled("r3")
+
+
+def test_a_prefetch_of_a_slice_outside_the_volume_is_refused(office: Office, prefetch: Prefetch) -> None:
+    end = office.desk.end_of(replace(prefetch, slice=20))
+    assert isinstance(end, Failed)
+    assert end.code == "bad_request"
 
 
 @pytest.mark.parametrize(
@@ -329,6 +400,22 @@ def test_a_request_cancelled_before_its_turn_is_not_begun(office: Office, propag
     assert office.written == []
 
 
+def test_a_cancel_is_heard_while_a_slice_is_encoded(
+    office: Office, propagate: Propagate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = ThresholdBackend.encode
+
+    def encode_and_cancel(backend: ThresholdBackend, pixels: torch.Tensor) -> torch.Tensor:
+        if backend.calls.count(("encode",)) == 3:
+            office.say(Cancel("r2"))
+        stop_if_unwanted()
+        return encode(backend, pixels)
+
+    monkeypatch.setattr(ThresholdBackend, "encode", encode_and_cancel)
+    assert office.desk.end_of(propagate) == Cancelled("r2")
+    assert len([event for event in office.written if isinstance(event, MaskChanged)]) == 3
+
+
 def test_a_cancel_is_heard_between_two_slices(
     office: Office, propagate: Propagate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -342,6 +429,18 @@ def test_a_cancel_is_heard_between_two_slices(
     monkeypatch.setattr(ThresholdBackend, "encode", encode_and_cancel)
     assert office.desk.end_of(propagate) == Cancelled("r2")
     assert len([event for event in office.written if isinstance(event, MaskChanged)]) == 4
+
+
+def test_a_prediction_is_cancelled_while_its_slice_is_encoded(
+    office: Office, predict: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel_and_encode(backend: ThresholdBackend, pixels: torch.Tensor) -> torch.Tensor:
+        office.say(Cancel("r1"))
+        stop_if_unwanted()
+        return pixels[0, 0]
+
+    monkeypatch.setattr(ThresholdBackend, "encode", cancel_and_encode)
+    assert office.desk.end_of(predict) == Cancelled("r1")
 
 
 def test_a_cancel_concerns_its_own_request_only(office: Office, predict: Predict) -> None:
