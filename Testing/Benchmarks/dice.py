@@ -1,6 +1,6 @@
 """Dice of the embedded model on labelled volumes: one box on the largest slice, nothing else.
 
-    .venv/bin/python Testing/Benchmarks/dice.py FOLDER [--model embedded] [--through session cli worker] [-o TABLE.md]
+    .venv/bin/python Testing/Benchmarks/dice.py FOLDER [--model embedded] [--through session cli worker module] [-o TABLE.md]
 
 FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta.json` (`id`, `modality`, `dim`,
 `structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis, the bounding box of the
@@ -170,10 +170,22 @@ def through_worker(case: Case, model: str, backend: Backend) -> Mask:
         return mask
 
 
+def through_module(case: Case, model: str, backend: Backend) -> Mask:
+    """The Slicer module in the headless Slicer of the tests."""
+    numbers = ",".join(str(value) for value in (*case.box.min, *case.box.max))
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "mask.npy"
+        script = str(Path(__file__).with_name("through_module.py"))
+        command = [sys.executable, script, str(case.image), case.axis, str(case.box.slice), numbers, str(output)]
+        subprocess.run(command, check=True)
+        return np.asarray(np.load(output) > 0)
+
+
 WAYS: dict[str, Callable[[Case, str, Backend], Mask]] = {
     "session": through_session,
     "cli": through_cli,
     "worker": through_worker,
+    "module": through_module,
 }
 
 
