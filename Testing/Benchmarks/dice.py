@@ -1,6 +1,7 @@
 """Dice of the embedded model on labelled volumes: one box on the largest slice, nothing else.
 
-    .venv/bin/python Testing/Benchmarks/dice.py FOLDER [--model embedded] [--through session cli worker module] [-o TABLE.md]
+    .venv/bin/python Testing/Benchmarks/dice.py FOLDER [-o TABLE.md]
+        [--model embedded] [--through session cli worker module]
 
 FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta.json` (`id`, `modality`, `dim`,
 `structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis, the bounding box of the

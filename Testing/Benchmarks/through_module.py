@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     import numpy as np
 
     np.save(output, mask)
+    app.shutDown()
     return 0
 
 
