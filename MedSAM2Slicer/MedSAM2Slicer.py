@@ -22,6 +22,7 @@ from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
+from MedSAM2SlicerLib.SampleCases import registerSampleCases
 from MedSAM2SlicerLib.SegmentationController import SegmentationController
 from MedSAM2SlicerLib.SelfTest import runSelfTest
 from MedSAM2SlicerLib.Shortcuts import Shortcuts
@@ -45,6 +46,8 @@ class MedSAM2Slicer(ScriptedLoadableModule):
             "through the volume into a segment. Everything is computed on this machine."
         )
         self.parent.acknowledgementText = _("Built on the SAM 2 architecture and on 3D Slicer.")
+        # Not before: the Sample Data module may be loaded after this one.
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
 
 
 class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -184,6 +187,10 @@ class MedSAM2SlicerTest(ScriptedLoadableModuleTest):
 
     def test_a_box_becomes_a_segment(self):
         runSelfTest(self)
+
+
+def onStartupCompleted():
+    registerSampleCases(str(Path(__file__).resolve().parent / "Resources" / "Icons"))
 
 
 def displayedVolume():

@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Tutorial:
-    """The steps of the tutorial, one method each, in order; every one leaves a picture."""
+    """The steps of the tutorial, one method each, in order; all but the first leave a picture."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
@@ -75,9 +75,7 @@ class Tutorial:
             self._propagate()
             self._review()
         finally:
-            if self._widget is not None:
-                self._widget.cleanup()
-            self._app.shutDown()
+            self._close()
 
     def _open(self) -> None:
         import slicer
@@ -92,7 +90,6 @@ class Tutorial:
         window.centralWidget().setSizes([self._options.panel, self._options.width - self._options.panel])
         slicer.util.selectModule("MedSAM2Slicer")
         self._widget = slicer.modules.MedSAM2SlicerWidget
-        self._keep("tutorial-1-module")
 
     def _load(self) -> None:
         import slicer
@@ -105,26 +102,26 @@ class Tutorial:
         slicer.util.setSliceViewerLayers(background=self._volume, fit=True)
         centre = [(low + high) / 2 for low, high in zip(FROM_IJK, TO_IJK, strict=True)]
         slicer.modules.markups.logic().JumpSlicesToLocation(*self._world(centre), False)
-        self._keep("tutorial-2-volume")
+        self._keep("tutorial-1-volume")
 
     def _draw(self) -> None:
         self._key("B")
         self._mouse("mousePress", FROM_IJK)
         self._move([(low + high) / 2 for low, high in zip(FROM_IJK, TO_IJK, strict=True)])
         self._move(TO_IJK)
-        self._keep("tutorial-3-box")
+        self._keep("tutorial-2-box")
 
     def _preview(self) -> None:
         self._mouse("mouseRelease", TO_IJK)
         self._wait(lambda: not self._widget.controller.isBusy)
-        self._keep("tutorial-4-preview")
+        self._keep("tutorial-3-preview")
 
     def _propagate(self) -> None:
         self._key("Space")
         self._wait(lambda: self._widget.controller.progress.done >= 8 or not self._widget.controller.isBusy)
-        self._keep("tutorial-5-propagating")
+        self._keep("tutorial-4-propagating")
         self._wait(lambda: not self._widget.controller.isBusy)
-        self._keep("tutorial-6-done")
+        self._keep("tutorial-5-done")
 
     def _review(self) -> None:
         from MedSAM2SlicerLib.SurfaceView import SurfaceView
@@ -136,7 +133,17 @@ class Tutorial:
         parameters.segmentation.GetRASBounds(bounds)
         view = self._app.layoutManager().threeDWidget(0).threeDView()
         view.renderWindow().GetRenderers().GetFirstRenderer().ResetCamera(bounds)
-        self._keep("tutorial-7-surface")
+        self._keep("tutorial-6-surface")
+
+    def _close(self) -> None:
+        """A killed engine needs a moment to be gone."""
+        if self._widget is not None:
+            self._widget.cleanup()
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            self._app.processEvents()
+            time.sleep(0.01)
+        self._app.shutDown()
 
     # ---- hands and eyes
 
@@ -148,6 +155,7 @@ class Tutorial:
         if self._options.only is None or name in self._options.only:
             path = self._options.output / f"{name}.png"
             slicer.util.mainWindow().grab().save(str(path))
+            make_small(path)
             print(f"{path}: {self._widget.ui.messageLabel.text}", flush=True)
 
     def _key(self, text: str) -> None:
@@ -198,6 +206,15 @@ class Tutorial:
             time.sleep(0.002)
 
 
+def make_small(path: Path) -> None:
+    """256 colours: a third of the bytes, and nobody sees it in a screenshot."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
 def make_dark(app: Any) -> None:
     """Qt's own dark palette, in place of Slicer's dark style."""
     from PySide6.QtGui import QColor, QPalette
@@ -216,8 +233,14 @@ def make_dark(app: Any) -> None:
         (roles.PlaceholderText, "#9a9a9a"),
         (roles.Highlight, "#2f6fb3"),
         (roles.HighlightedText, "#ffffff"),
+        (roles.Light, "#4a4a4a"),
+        (roles.Midlight, "#404040"),
+        (roles.Mid, "#333333"),
+        (roles.Dark, "#1a1a1a"),
     ):
         palette.setColor(role, QColor(color))
+    for role in (roles.WindowText, roles.Text, roles.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QColor("#808080"))
     app.setPalette(palette)
 
 

@@ -49,6 +49,14 @@ def test_every_case_has_an_address_a_checksum_and_a_picture(sample_cases, sample
         assert Path(source["thumbnailFileName"]).is_file()
 
 
+def test_slicer_has_the_cases_once_it_has_started(sample_cases, sample_data, module):
+    import slicer
+
+    assert sample_data == []
+    slicer.app.startupCompleted.emit()
+    assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
+
+
 def test_registering_again_adds_nothing(sample_cases, sample_data):
     for _time in range(2):
         sample_cases.registerSampleCases(str(ICONS))
