@@ -8,7 +8,8 @@ FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta
 label there grown by 5 % of its size, both directions. "known" is told the true range, "auto" is not. A structure counts
 if it has 5 slices, 25 voxels on its largest slice, and four fifths of it in one piece (which then is the target).
 
-`--through` sends every auto case through several ways into the engine and stops at the first voxel that differs.
+`--through` sends auto cases (all, or every Nth with `--every N`) through several ways into the engine and stops at the
+first voxel that differs.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--through", nargs="+", choices=sorted(WAYS), default=["session"])
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     backend = load_backend(options.model)
@@ -89,7 +91,7 @@ def main() -> int:
     for case in cases_in(options.folder):
         scores.append(score(case, backend))
         print(_row(scores[-1]), flush=True)
-        if len(options.through) > 1:
+        if len(options.through) > 1 and len(scores) % options.every == 0:
             check_identity(case, options.model, backend, options.through)
     table = "\n".join([*_summary(scores), "", *_header(), *(_row(score) for score in scores)])
     print("\n".join(_summary(scores)))
