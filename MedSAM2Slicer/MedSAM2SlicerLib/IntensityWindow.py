@@ -209,7 +209,7 @@ def _unit(volumeNode) -> str:
 
 
 def _isSuv(unit: str) -> bool:
-    return unit.endswith(UNIT_SUV) or "SUV" in unit.upper()
+    return unit == UNIT_SUV or "SUV" in unit.upper()
 
 
 def _unitTitle(volumeNode) -> str:
@@ -238,4 +238,5 @@ def _titles() -> dict[str, str]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    text = f"{value:.0f}" if 1000 <= abs(value) < 1e7 else f"{value:.4g}"
+    return text.replace("-", "\N{MINUS SIGN}")

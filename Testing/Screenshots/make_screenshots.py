@@ -1,7 +1,8 @@
 """Makes the pictures of docs/tutorial.md by doing what it says: the real module, mouse and keys, the embedded model.
 
     QT_QPA_PLATFORM=offscreen .venv/bin/python Testing/Screenshots/make_screenshots.py VOLUME
-        [-o Resources/Screenshots] [--width 1280] [--panel 420] [--dark] [--only NAME ...]
+        [-o Resources/Screenshots] [--width 1280] [--panel 420] [--scale 1.5] [--dark]
+        [--only NAME ...]
 
 VOLUME is the file of the sample case "MedSAM2 Sarcoma CT" as Slicer downloads it; its digest is checked, so that the
 pictures always show the same patient. Run it again after every change of the panel, and look at every picture. Colours
@@ -38,6 +39,7 @@ def main() -> int:
     if digest != TUTORIAL_CASE.sha256:
         print(f"{options.volume} is not the sample case: its SHA-256 is {digest}.", file=sys.stderr)
         return 1
+    os.environ["QT_SCALE_FACTOR"] = str(options.scale)
     options.output.mkdir(parents=True, exist_ok=True)
     Tutorial(options).run()
     return 0
@@ -49,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     text.add_argument("-o", "--output", type=Path, default=ROOT / "Resources/Screenshots")
     text.add_argument("--width", type=int, default=1280, help="of the main window, in pixels")
     text.add_argument("--panel", type=int, default=420, help="width of the module panel, in pixels")
+    text.add_argument("--scale", type=float, default=1.0, help="1.5 for a screen at 150 %%")
     text.add_argument("--dark", action="store_true", help="light text on dark, as in a reading room")
     text.add_argument("--only", nargs="+", metavar="NAME", help="keep these pictures only")
     return text

@@ -177,6 +177,18 @@ def test_the_panel_reads_what_it_came_to(windows, ct):
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [(12345.6, "12346"), (-1350.0, "−1350"), (0.01234, "0.01234"), (2e9, "2e+09")]
+)
+def test_numbers_are_short_and_readable(windows, ct, value, text):
+    ends = (value, value + 1e10)
+    assert windows.sentence(windows.SeenWindow("displayed", Window(*ends)), ct).startswith(f"As displayed: {text} to")
+
+
+def test_a_concentration_is_no_suv(windows, mr):
+    assert windows.modalityOf(with_unit(mr, "mg/ml")) == ""
+
+
 @pytest.mark.parametrize("choice", ["abdomen", "model", "auto", "displayed", "percentiles:1:99", "suv:0:7.5"])
 def test_a_stored_window_is_read_back_exactly(windows, mr, choice):
     seen = windows.windowOf(with_unit(mr, "") if choice.startswith("suv") is False else scaled(mr), choice)
