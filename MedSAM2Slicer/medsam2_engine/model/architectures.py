@@ -42,7 +42,7 @@ _FAMILIES = {
     r"spatial_perceiver\.": "EdgeTAM",
     r"(detector|tracker)(_model)?\.": "SAM 3",
 }
-_EFFICIENT_TAM = r"image_encoder\.trunk\.blocks\.\d+\.(ls1|attn\.rel_pos_h)|image_encoder\.neck\.\d"
+_EFFICIENT_TAM = r"image_encoder\.trunk\.blocks\.\d+\.(ls1|attn\.rel_pos_h)"
 _TRUNK = "image_encoder.trunk"
 
 
