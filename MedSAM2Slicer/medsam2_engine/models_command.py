@@ -27,7 +27,15 @@ from medsam2_engine.model_store import (
     own_entry,
     remove_model,
 )
-from medsam2_engine.models import ModelEntry, all_models, expected_files, find_checkpoint, find_model, is_installed
+from medsam2_engine.models import (
+    ModelEntry,
+    all_models,
+    expected_files,
+    find_checkpoint,
+    find_model,
+    is_installed,
+    user_models,
+)
 from medsam2_engine.user_folders import cache_folder, models_folder
 from medsam2_protocol.tagged import to_jsonable
 
@@ -150,7 +158,8 @@ def _added(arguments: argparse.Namespace) -> str:
 
 def _listed_for(path: Path, model_id: str | None) -> ModelEntry | None:
     if model_id:
-        return next((entry for entry in all_models() if entry.id == model_id), None)
+        own = user_models()
+        return next((entry for entry in all_models() if entry.id == model_id and entry not in own), None)
     return listed_with_content(path) if path.is_file() else None
 
 
