@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the result (.png, .pdf, .svg)")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures of the result as JSON")
     parser.add_argument("--model", default="embedded", metavar="ID", help="see `medsam2 models` (default: embedded)")
+    parser.add_argument("--like", choices=("medsam2",), help="step by step as that project's own script, to compare")
     parser.add_argument("--device", default="auto", choices=DEVICES, help="default: the best that works here")
     parser.add_argument("--window", type=_window, metavar="LOWER,UPPER", help="intensities shown as black and white")
     parser.add_argument("--modality", choices=MODALITIES, help="if the file does not say it")

@@ -84,9 +84,19 @@ def open_model(volume: Volume, model_id: str, device: str) -> OpenedModel:
     return OpenedModel(Session(volume, backend), backend.device_name)
 
 
+def open_like_medsam2(volume: Volume, model_id: str, device: str) -> OpenedModel:
+    """Load a model to be driven as MedSAM2's own script does."""
+    from medsam2_engine.backends.load import load_backend
+    from medsam2_engine.like_medsam2 import MedSam2Driver
+
+    backend = load_backend(model_id, device)
+    return OpenedModel(MedSam2Driver(volume, backend), backend.device_name)
+
+
 def main(argv: Sequence[str], open_model: OpenModel = open_model) -> int:
     arguments = parse_arguments(argv)
-    return run_guarded(lambda: _run(arguments, open_model), arguments.debug)
+    opener = open_like_medsam2 if arguments.like else open_model
+    return run_guarded(lambda: _run(arguments, opener), arguments.debug)
 
 
 def _run(arguments: argparse.Namespace, open_model: OpenModel) -> ExitCode:
