@@ -130,6 +130,8 @@ def sentence(seen: SeenWindow, volumeNode) -> str:
 
 def modalityOf(volumeNode) -> str:
     """CT, MR, PT, or "" if neither DICOM, units nor voxels tell. A wrong guess is worse than none."""
+    if volumeNode is None or not _hasVoxels(volumeNode):
+        return UNKNOWN
     said = dicomModalityOf(volumeNode).upper()
     if said:
         return PET if said in ("PT", "PET") else said
@@ -187,10 +189,14 @@ def _voxels(volumeNode) -> np.ndarray:
     Raises:
         NoWindow: there are none.
     """
-    image = volumeNode.GetImageData()
-    if image is None or image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() == 0:
+    if not _hasVoxels(volumeNode):
         raise NoWindow(_("{volume} has no voxels.").format(volume=volumeNode.GetName()))
     return slicer.util.arrayFromVolume(volumeNode)
+
+
+def _hasVoxels(volumeNode) -> bool:
+    image = volumeNode.GetImageData()
+    return image is not None and image.GetPointData().GetScalars() is not None and image.GetNumberOfPoints() > 0
 
 
 def _largest(volumeNode) -> float:

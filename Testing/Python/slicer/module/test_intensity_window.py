@@ -125,6 +125,9 @@ def test_a_volume_without_voxels_says_so(windows, scene):
     empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "nothing")
     with pytest.raises(windows.NoWindow, match="nothing has no voxels"):
         windows.windowOf(empty, "auto")
+    for nothing in (empty, None):
+        assert (windows.modalityOf(nothing), windows.defaultChoice(nothing)) == ("", "percentiles")
+        assert windows.choices(nothing)
 
 
 @pytest.mark.parametrize("choice", ["", "knee", "suv:5", "suv:9:1", "percentiles:a:b", "suv:nan:2"])
