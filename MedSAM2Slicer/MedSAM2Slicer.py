@@ -17,6 +17,8 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+from MedSAM2SlicerLib.EngineInstaller import EngineInstaller
+from MedSAM2SlicerLib.EnginePanel import EnginePanel
 from MedSAM2SlicerLib.EngineProcess import EngineProcess
 from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
@@ -61,6 +63,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = None
         self.engine = None
         self.engineVolume = None
+        self.installer = None
+        self.enginePanel = None
         self.controller = None
         self.panel = None
         self.shortcuts = None
@@ -77,6 +81,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineVolume = EngineVolume(self.engine, slicer.app.temporaryPath)
         self.controller = SegmentationController(self.engine, self.engineVolume)
         self.panel = Panel(self.ui, self.controller, self.engine)
+        self._embedEnginePanel()
         self.engine.onChanged = self.controller.onChanged = self.panel.update
         self.shortcuts = Shortcuts(
             {
@@ -94,6 +99,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         self.shortcuts.remove()
         self.setParameterNode(None)
+        self.installer.stop()
         self.engine.kill()
         self.engineVolume.removeFiles()
         self.removeObservers()
@@ -158,6 +164,14 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters.volume = None
         if self._parameters is not None and node is self._parameters.segmentation:
             self._parameters.segmentation = None
+
+    def _embedEnginePanel(self):
+        """A different engine is used from the next request on."""
+        self.installer = EngineInstaller(Path(__file__).resolve().parent)
+        self.installer.onAboutToChange = self.engine.stop
+        self.enginePanel = EnginePanel(self.resourcePath("UI/EnginePanel.ui"), self.installer)
+        self.enginePanel.onFinished = lambda outcome: self.panel.update()
+        self.ui.engineButton.layout().addRow(self.enginePanel.widget)
 
     def _observeScene(self):
         scene = slicer.mrmlScene

@@ -151,12 +151,14 @@ class EngineInstaller:
     def useExisting(self, python: str) -> None:
         """Let the engine run with a Python that somebody else takes care of, and see what it can do."""
         if self._chain is None:
+            self.onAboutToChange()
             setEnginePython(python)
             self.check()
 
     def useOwn(self) -> None:
         """Back from an existing Python to the environment that was installed, if there is one."""
         if self._chain is None:
+            self.onAboutToChange()
             setEnginePython(str(self.folder().python) if self.folder().isReady else "")
             self.lastOutcome = None
             self.onChanged()

@@ -11,7 +11,6 @@ from typing import Callable, Optional
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
-from MedSAM2SlicerLib.Environment import enginePython, setEnginePython
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
 
@@ -26,7 +25,6 @@ class Panel:
         self._parameters = None
         self._guiTag: Optional[int] = None
         self._shownLists: tuple = ()
-        self._ui.enginePythonPath.currentPath = enginePython()
         self._ui.engineButton.collapsed = True
         self._connect()
 
@@ -71,11 +69,6 @@ class Panel:
         if self._parameters is not None and index >= 0:
             self._parameters.device = str(self._ui.deviceSelector.itemData(index))
 
-    def onEnginePythonChanged(self, path: str) -> None:
-        setEnginePython(path)
-        self._engine.stop()
-        self.update()
-
     def _connect(self) -> None:
         ui, controller = self._ui, self._controller
         ui.boxButton.connect("toggled(bool)", self.onBoxToggled)
@@ -85,7 +78,6 @@ class Panel:
         ui.segmentsTable.connect("selectionChanged(QItemSelection,QItemSelection)", self.onSegmentSelected)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceChosen)
-        ui.enginePythonPath.connect("currentPathChanged(QString)", self.onEnginePythonChanged)
 
     def _showProgress(self) -> None:
         bar, progress = self._ui.progressBar, self._controller.progress

@@ -175,10 +175,14 @@ def test_boxes_along_another_axis_are_left_out_and_that_is_said(shown, mouse, wa
 
 
 def test_another_engine_python_is_used_for_the_next_request(shown, mouse, wait_until):
+    from MedSAM2SlicerLib.Environment import enginePython
+
     preview(shown, mouse, wait_until)
-    shown.ui.enginePythonPath.currentPath = sys.executable
-    assert shown.engine.state == "stopped"
-    shown.ui.enginePythonPath.currentPath = ""
+    shown.widget.enginePanel.ui.existingPythonPath.currentPath = sys.executable
+    wait_until(lambda: shown.engine.state == "stopped")
+    wait_until(lambda: shown.widget.installer.state != "working", 60)
+    shown.widget.installer.useOwn()
+    assert enginePython() == ""
 
 
 def test_another_object_gets_a_segment_of_its_own(shown, mouse, wait_until):
