@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from medsam2_engine.frames import FrameGrid, FrameStack, Mask, SliceStack, WholeSliceFrames
-from medsam2_engine.intensity import default_window
+from medsam2_engine.intensity import ct_window, default_window, is_ct
 from medsam2_engine.model.frame import FramePrompt
 from medsam2_engine.object_crop import CROP_OVER_BOX, box_in_frame, frames_of_box, frames_of_point, square_grid
 from medsam2_engine.slice_prompts import Box, Click, SlicePrompts, box_of_mask
@@ -26,6 +26,7 @@ BOX_LABELS = (2, 3)  # SAM 2's labels of a box's first and last corner
 LARGEST_LOOK = 1.5  # of the slice's shorter side: objects may fill a cropped volume
 SMALLEST_LOOK_VOXELS = 20.0
 LOOK_STEP = 1.5
+CLICK_REACH = 10.0  # voxels around a click that tell what it lies in
 DRIFT = 0.1  # of the crop's side: further from its centre, an object is about to leave the crop
 GROWTH = 1.3  # over the size for which the crop was cut
 
@@ -89,8 +90,9 @@ class ObjectFraming:
         a clicked object is looked at in crops of many sizes."""
         box = prompts.box if prompts.mask is None else box_of_mask(prompts.mask)
         if box is not None:
-            return [frames_of_box(slices, index, box, self.size, window)]
+            return [frames_of_box(slices, index, box, self.size, window or _automatic_window(slices, index, box))]
         click = next(click for click in prompts.clicks if click.positive)
+        window = window or _automatic_window(slices, index, _reach(click))
         grids = (square_grid((click.x, click.y), side, slices.spacing_xy, self.size) for side in _look_sides_mm(slices))
         return [frames_of_point(slices, index, (click.x, click.y), grid, window) for grid in grids]
 
@@ -98,7 +100,9 @@ class ObjectFraming:
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
         box = box_of_mask(mask)
-        return frames_of_box(slices, index, box, self.size, window) if _outgrown(frames.grid, box) else None
+        if not _outgrown(frames.grid, box):
+            return None
+        return frames_of_box(slices, index, box, self.size, window or _automatic_window(slices, index, box))
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         edges = () if box is None else box_in_frame(box, grid)
@@ -110,6 +114,15 @@ class ObjectFraming:
 def _frame_prompt(points: npt.NDArray[np.float64], box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
     labels = [*(BOX_LABELS if box is not None else ()), *(int(click.positive) for click in clicks)]
     return FramePrompt(torch.from_numpy(points).float().reshape(-1, 2), torch.tensor(labels, dtype=torch.int64))
+
+
+def _automatic_window(slices: SliceStack, index: int, box: Box) -> Window | None:
+    """A window made for what is in the box, in a CT; otherwise None: the crop is measured."""
+    return ct_window(slices.slice(index), box) if is_ct(slices.volume) else None
+
+
+def _reach(click: Click) -> Box:
+    return click.x - CLICK_REACH, click.y - CLICK_REACH, click.x + CLICK_REACH, click.y + CLICK_REACH
 
 
 def _look_sides_mm(slices: SliceStack) -> list[float]:

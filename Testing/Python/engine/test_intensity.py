@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from medsam2_engine.intensity import CT_WINDOW, apply_window, default_window, is_ct
+from medsam2_engine.intensity import CT_WINDOW, LUNG_WINDOW, apply_window, ct_window, default_window, is_ct
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
 
@@ -47,8 +47,30 @@ def test_the_header_makes_any_voxels_ct(one_to_thousand: np.ndarray, modality: s
     assert is_ct(volume_of(one_to_thousand, modality))
 
 
-def test_floats_below_water_are_not_taken_for_ct(hounsfield: np.ndarray) -> None:
-    assert not is_ct(volume_of(hounsfield.astype(np.float32)))
+def test_floats_that_reach_down_to_air_are_ct(hounsfield: np.ndarray) -> None:
+    assert is_ct(volume_of(hounsfield.astype(np.float32)))
+
+
+def test_values_below_water_but_above_air_are_not_taken_for_ct(one_to_thousand: np.ndarray) -> None:
+    assert not is_ct(volume_of((one_to_thousand - 600).astype(np.int16)))
+
+
+def thorax_slice() -> np.ndarray:
+    """(rows, columns) in HU: air outside, muscle, and a lung with a nodule from row and column 26 to 33."""
+    image = np.full((64, 64), -1000, np.float32)
+    image[8:56, 8:56] = 50
+    image[16:44, 16:44] = -800
+    image[26:34, 26:34] = 30
+    return image
+
+
+def test_a_nodule_in_the_lung_is_seen_in_the_lung_window() -> None:
+    assert ct_window(thorax_slice(), (25, 25, 34, 34)) == LUNG_WINDOW
+
+
+@pytest.mark.parametrize("box", [(46, 20, 54, 40), (0, 0, 12, 12), (-9, 60, 70, 80)])
+def test_elsewhere_a_ct_is_seen_in_the_soft_tissue_window(box: tuple[float, float, float, float]) -> None:
+    assert ct_window(thorax_slice(), box) == CT_WINDOW
 
 
 def test_ct_is_shown_in_the_soft_tissue_window(hounsfield: np.ndarray) -> None:
