@@ -38,8 +38,9 @@ class Affine:
 
     def after(self, first: Affine) -> Affine:
         """W (V x + c) + b = (W V) x + (W c + b). Folded in float64, so that folding itself rounds nothing."""
-        weight, bias = self.weight.double(), self.bias.double()
-        folded = weight @ first.weight.double(), weight @ first.bias.double() + bias
+        # On the CPU: Apple's GPUs have no float64.
+        weight, bias, inner, offset = (t.cpu().double() for t in (self.weight, self.bias, first.weight, first.bias))
+        folded = weight @ inner, weight @ offset + bias
         return Affine(folded[0].to(self.weight), folded[1].to(self.bias))
 
     def rows(self, order: Tensor) -> Affine:
