@@ -24,6 +24,7 @@ from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
+from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
 from MedSAM2SlicerLib.SampleCases import registerSampleCases
 from MedSAM2SlicerLib.SegmentationController import SegmentationController
 from MedSAM2SlicerLib.SelfTest import runSelfTest
@@ -85,7 +86,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engine.onChanged = self.controller.onChanged = self.panel.update
         self.shortcuts = Shortcuts(
             {
-                "B": lambda: self.controller.setBoxArmed(not self.controller.isArmed),
+                "B": lambda: self.controller.toggleTool(BOX),
+                "P": lambda: self.controller.toggleTool(POSITIVE),
+                "M": lambda: self.controller.toggleTool(NEGATIVE),
                 "Space": self.controller.propagate,
                 "Esc": self.controller.cancel,
             }

@@ -19,7 +19,7 @@ import numpy as np
 import slicer
 import vtk
 
-from medsam2_protocol.prompts import AXES, BoxPrompt
+from medsam2_protocol.prompts import AXES, BoxPrompt, PointPrompt
 
 PARALLEL_TOLERANCE_DEG = 1.0
 Rows = tuple[tuple[float, float, float, float], ...]
@@ -109,6 +109,15 @@ def transformBetween(sourceNode, targetNode) -> vtk.vtkGeneralTransform:
 def boxOnSlice(frame: VolumeFrame, corners_world: np.ndarray, axis: str) -> Optional[BoxPrompt]:
     """The box on the nearest slice that encloses these points, clipped to the voxels; None if it lies outside."""
     return _clipped(frame, frame.ijkFromWorld(corners_world), axis)
+
+
+def pointOnSlice(frame: VolumeFrame, point_world: np.ndarray, axis: str, isPositive: bool) -> Optional[PointPrompt]:
+    """The point in the nearest slice along the axis; None if it lies outside the voxels."""
+    ijk = frame.ijkFromWorld(np.atleast_2d(point_world))[0]
+    ijk[AXES.index(axis)] = math.floor(ijk[AXES.index(axis)] + 0.5)
+    if (ijk < -0.5).any() or (ijk > np.array(frame.shape_ijk) - 0.5).any():
+        return None
+    return PointPrompt((float(ijk[0]), float(ijk[1]), float(ijk[2])), isPositive)
 
 
 def roiOfBox(frame: VolumeFrame, box: BoxPrompt) -> RoiPlacement:

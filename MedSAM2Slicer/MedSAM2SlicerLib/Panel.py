@@ -11,6 +11,7 @@ from typing import Callable, Optional
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
+from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
 
@@ -41,8 +42,9 @@ class Panel:
         hasParameters = self._parameters is not None
         for selector in (ui.volumeSelector, ui.segmentationSelector, ui.segmentsTable, ui.addSegmentButton):
             selector.setEnabled(hasParameters and not controller.isPropagating)
-        ui.boxButton.setEnabled(hasParameters and not controller.isPropagating)
-        ui.boxButton.setChecked(controller.isArmed)
+        for kind, button in self._toolButtons():
+            button.setEnabled(hasParameters and not controller.isPropagating)
+            button.setChecked(controller.armedTool == kind)
         ui.propagateButton.setEnabled(controller.canPropagate)
         ui.cancelButton.setEnabled(controller.isBusy or controller.hasPreview or controller.isArmed)
         ui.messageLabel.text = controller.message
@@ -51,9 +53,9 @@ class Panel:
         self._showSegments()
         self._showEngine()
 
-    def onBoxToggled(self, isChecked: bool) -> None:
-        if isChecked != self._controller.isArmed:
-            self._controller.setBoxArmed(isChecked)
+    def onToolToggled(self, kind: str, isChecked: bool) -> None:
+        if isChecked != (self._controller.armedTool == kind):
+            self._controller.setToolArmed(kind, isChecked)
             self.update()
 
     def onSegmentSelected(self) -> None:
@@ -71,13 +73,19 @@ class Panel:
 
     def _connect(self) -> None:
         ui, controller = self._ui, self._controller
-        ui.boxButton.connect("toggled(bool)", self.onBoxToggled)
+        ui.boxButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(BOX, isChecked))
+        ui.positiveButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(POSITIVE, isChecked))
+        ui.negativeButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(NEGATIVE, isChecked))
         ui.propagateButton.connect("clicked()", controller.propagate)
         ui.cancelButton.connect("clicked()", controller.cancel)
         ui.addSegmentButton.connect("clicked()", controller.addSegment)
         ui.segmentsTable.connect("selectionChanged(QItemSelection,QItemSelection)", self.onSegmentSelected)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceChosen)
+
+    def _toolButtons(self):
+        ui = self._ui
+        return ((BOX, ui.boxButton), (POSITIVE, ui.positiveButton), (NEGATIVE, ui.negativeButton))
 
     def _showProgress(self) -> None:
         bar, progress = self._ui.progressBar, self._controller.progress

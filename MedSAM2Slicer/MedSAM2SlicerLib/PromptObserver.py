@@ -1,24 +1,30 @@
-"""Tells when a box has been moved or resized, a moment after the hand rests."""
+"""Tells when a prompt has been moved, resized or emptied in a view, a moment after the hand rests."""
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Optional
 
 import qt
+import slicer
 import vtk
 
-from MedSAM2SlicerLib.PromptMarkups import readBox
+from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt, readPrompt
 
 REST_MS = 200
+OBSERVED_EVENTS = (
+    vtk.vtkCommand.ModifiedEvent,
+    slicer.vtkMRMLMarkupsNode.PointModifiedEvent,
+    slicer.vtkMRMLMarkupsNode.PointRemovedEvent,
+)
 
 
 class PromptObserver:
-    """Follows markups from where they are when `follow` is called. `onMoved` gets the node that was moved last."""
+    """Follows markups from where they are when `follow` is called. `onMoved` gets the node and what it meant before."""
 
-    def __init__(self, onMoved: Callable[[object], None]) -> None:
+    def __init__(self, onMoved: Callable[[object, Optional[PlacedPrompt]], None]) -> None:
         self._onMoved = onMoved
-        self._known: dict = {}  # node: the box it meant when it was last heard of
-        self._tags: dict = {}  # node: tag of its observer
+        self._known: dict = {}  # node: the prompt it was when it was last heard of
+        self._tags: dict = {}  # node: tags of its observers
         self._moved = None
         self._rest = qt.QTimer()
         self._rest.setSingleShot(True)
@@ -26,14 +32,19 @@ class PromptObserver:
         self._rest.connect("timeout()", self.onRest)
 
     def follow(self, node) -> None:
-        self._known[node] = readBox(node)
+        self._known[node] = readPrompt(node)
         if node not in self._tags:
-            self._tags[node] = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self.onModified)
+            self._tags[node] = [node.AddObserver(event, self.onModified) for event in OBSERVED_EVENTS]
+
+    def known(self, node) -> Optional[PlacedPrompt]:
+        """What the prompt was when it was last heard of."""
+        return self._known.get(node)
 
     def forget(self, node) -> None:
         """A node that is about to be removed, or any other."""
         if node in self._tags:
-            node.RemoveObserver(self._tags.pop(node))
+            for tag in self._tags.pop(node):
+                node.RemoveObserver(tag)
             self._known.pop(node)
         if node is self._moved:
             self._moved = None
@@ -48,7 +59,10 @@ class PromptObserver:
         self._rest.start()
 
     def onRest(self) -> None:
+        """Also called by whoever cannot wait for the hand to rest."""
+        self._rest.stop()
         node, self._moved = self._moved, None
-        if node is not None and readBox(node) != self._known[node]:
-            self._known[node] = readBox(node)
-            self._onMoved(node)
+        before = self._known.get(node)
+        if node is not None and readPrompt(node) != before:
+            self._known[node] = readPrompt(node)
+            self._onMoved(node, before)

@@ -45,6 +45,10 @@ class SliceView:
         x, y = self.interactor.GetEventPosition()
         return int(x), int(y)
 
+    def isShiftOrAltDown(self) -> bool:
+        """At the time of the event that is being handled."""
+        return bool(self.interactor.GetShiftKey() or self.interactor.GetAltKey())
+
     def worldAt(self, positions: list[Position]) -> np.ndarray:
         """Points (N, 3) in world, on the view's plane."""
         return np.array([self._view.convertXYZToRAS(self._view.convertDeviceToXYZ(xy)) for xy in positions])

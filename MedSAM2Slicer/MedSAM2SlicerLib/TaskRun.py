@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from medsam2_protocol.messages import Cancelled, End, Event, Failed, MaskChanged, Predict, Progress, Propagate, Request
-from medsam2_protocol.prompts import BoxPrompt, SegmentPrompts
+from medsam2_protocol.prompts import Prompt, SegmentPrompts
 
 _WORKER_LOST = ("worker_died", "worker_stuck")
 
@@ -20,7 +20,7 @@ class Task:
     """What is asked, complete enough to be asked again. `slice` is the one to predict; None means propagate."""
 
     segmentId: str
-    prompts: tuple[BoxPrompt, ...]
+    prompts: tuple[Prompt, ...]
     axis: str
     slice: Optional[int]
     model: str

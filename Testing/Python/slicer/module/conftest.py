@@ -159,7 +159,9 @@ class Entered(SimpleNamespace):
 @pytest.fixture
 def mouse(app: Any) -> SimpleNamespace:
     """``mouse.drag(view, volume, from_ijk, to_ijk)`` and its parts, on a slice view by name ("Red")."""
-    return SimpleNamespace(drag=drag, press=press, move=move, release=release, right_click=right_click, key=key)
+    return SimpleNamespace(
+        drag=drag, press=press, move=move, release=release, click=click, right_click=right_click, key=key
+    )
 
 
 def view_of(name: str) -> Any:
@@ -210,6 +212,17 @@ def drag(name: str, volume: Any, from_ijk: Any, to_ijk: Any) -> None:
     move(name, volume, (np.asarray(from_ijk) + np.asarray(to_ijk)) / 2)
     move(name, volume, to_ijk)
     release(name, volume, to_ijk)
+
+
+def click(name: str, volume: Any, ijk: Any, modifier: str = "NoModifier") -> None:
+    """A click of the left button, with "ShiftModifier" or "AltModifier" held down."""
+    import qt
+    import slicer
+    from PySide6.QtTest import QTest
+
+    view = view_of(name)
+    QTest.mouseClick(view, qt.Qt.LeftButton, getattr(qt.Qt, modifier), point_in(view, volume, ijk))
+    slicer.app.processEvents()
 
 
 def right_click(name: str) -> None:

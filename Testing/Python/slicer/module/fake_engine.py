@@ -1,6 +1,7 @@
 """A worker without a model: the protocol on stdin and stdout, and every way in which a worker can misbehave.
 
-The mask is what is brighter than half of the brightest voxel inside the box, on the box's slice and three to each side.
+The mask is what is brighter than half of the brightest voxel: on the prompts' slices and three to each side, inside the
+box if there is one, without a disc around each negative point. A slice without a prompt takes those of the nearest one.
 FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
 FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
 (never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own).
@@ -37,10 +38,11 @@ from medsam2_protocol.messages import (
     Progress,
     Propagate,
 )
-from medsam2_protocol.prompts import axis_kji
+from medsam2_protocol.prompts import BoxPrompt, axis_kji, slice_of_prompt
 from medsam2_protocol.tagged import from_json, to_json
 
 REACH = 3
+DISC = 3
 SLOW_S = 0.15
 
 
@@ -68,7 +70,7 @@ class FakeEngine:
             PROTOCOL + (self.mode == "protocol"),
             "fake",
             (ModelInfo("embedded", "Fake model", "For tests", "none", True),),
-            ("box",),
+            ("box", "point"),
             (DeviceInfo("auto", "Automatic: CPU", ""), DeviceInfo("cpu", "CPU", "")),
             os.getpid(),
         )
@@ -101,9 +103,9 @@ class FakeEngine:
             self.segment(request, request.segments[0], self.slices(request))
 
     def slices(self, request: Propagate) -> list:
-        centre = request.segments[0].prompts[0].slice
+        prompted = [slice_of_prompt(prompt, request.axis) for prompt in request.segments[0].prompts]
         size = self.volumes[request.volume_id].shape[axis_kji(request.axis)]
-        return [index for index in range(centre - REACH, centre + REACH + 1) if 0 <= index < size]
+        return [index for index in range(min(prompted) - REACH, max(prompted) + REACH + 1) if 0 <= index < size]
 
     def segment(self, request, segment, slices: list) -> None:
         if request.volume_id not in self.volumes:
@@ -144,17 +146,30 @@ class FakeEngine:
         if self.mode == "empty":
             return EMPTY_REGION
         axis = axis_kji(request.axis)
-        box = segment.prompts[0]
         plane = np.take(self.volumes[request.volume_id], index, axis)
-        inside = np.zeros(plane.shape, bool)
-        # The plane is what is left of KJI, a box's pairs are what is left of IJK: the other way round.
-        (low0, low1), (high0, high1) = np.ceil(box.min).astype(int), np.floor(box.max).astype(int)
-        inside[low1 : high1 + 1, low0 : high0 + 1] = True
-        return region_of_slice(inside & (plane > plane.max() / 2), axis, index)
+        inside = plane > plane.max() / 2
+        for prompt in prompts_near(segment.prompts, request.axis, index):
+            inside &= allowed_by(prompt, request.axis, plane.shape)
+        return region_of_slice(inside, axis, index)
 
     def say(self, message) -> None:
         with self.lock:
             self.out.write(to_json(message) + "\n")
+
+
+def prompts_near(prompts, axis: str, index: int) -> list:
+    nearest = min((slice_of_prompt(prompt, axis) for prompt in prompts), key=lambda other: abs(other - index))
+    return [prompt for prompt in prompts if slice_of_prompt(prompt, axis) == nearest]
+
+
+def allowed_by(prompt, axis: str, shape) -> np.ndarray:
+    """The plane is what is left of KJI, a prompt's coordinates are what is left of IJK: the other way round."""
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    if isinstance(prompt, BoxPrompt):
+        (x0, y0), (x1, y1) = prompt.min, prompt.max
+        return (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+    px, py = (value for letter, value in zip("IJK", prompt.ijk, strict=True) if letter != axis)
+    return prompt.positive | ((x - px) ** 2 + (y - py) ** 2 > DISC**2)
 
 
 def chosen_mode() -> str:

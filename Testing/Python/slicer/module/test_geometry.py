@@ -255,13 +255,13 @@ def test_a_plane_beyond_the_last_slice_has_no_box(volume):
 
 def test_a_box_stays_where_it_is_seen_when_its_volume_is_moved(scene, volume, segmentation, parent):
     from medsam2_protocol.prompts import BoxPrompt
-    from MedSAM2SlicerLib.PromptMarkups import addBox, readBox
+    from MedSAM2SlicerLib.PromptMarkups import addBox, readPrompt
 
     roi = addBox(volume, segmentation, "s", BoxPrompt("K", 5, (4, 4), (10, 12)))
     shift = np.eye(4)
     shift[0, 3] = 3
     place(volume, np.eye(4), parent, shift)
-    assert readBox(roi).min == (1, 4)
+    assert readPrompt(roi).min == (1, 4)
 
 
 def test_a_box_is_drawn_around_the_voxels_it_means(volume, segmentation, rng):

@@ -144,7 +144,7 @@ def test_moving_a_box_of_an_earlier_slice_previews_that_slice(shown, mouse, wait
     import slicer
 
     preview(shown, mouse, wait_until)
-    first = shown.controller._previewBox
+    first = shown.controller._preview.promptNode
     slicer.modules.markups.logic().JumpSlicesToLocation(22.0, 20.0, 12.0, False)
     preview(shown, mouse, wait_until, from_ijk=(10, 8, 12), to_ijk=(34, 32, 12))
     first.SetSize(8, 8, 1)
@@ -171,7 +171,7 @@ def test_boxes_along_another_axis_are_left_out_and_that_is_said(shown, mouse, wa
     shown.controller.onChanged = lambda: (changed(), said.append(shown.ui.messageLabel.text))
     preview(shown, mouse, wait_until, view="Green", from_ijk=(10, 19.5, 3), to_ijk=(34, 19.5, 17))
     propagated(shown, mouse, wait_until)
-    assert any("1 of 2 boxes" in text for text in said)
+    assert any("1 of 2 prompts" in text for text in said)
 
 
 def test_another_engine_python_is_used_for_the_next_request(shown, mouse, wait_until):
@@ -262,10 +262,10 @@ def test_a_box_outside_the_volume_is_refused(shown, mouse):
 
 
 def test_a_box_that_reaches_over_the_edge_is_clipped(shown, mouse, wait_until):
-    from MedSAM2SlicerLib.PromptMarkups import readBox
+    from MedSAM2SlicerLib.PromptMarkups import readPrompt
 
     preview(shown, mouse, wait_until, from_ijk=(10, 8, 10), to_ijk=(46, 32, 10))
-    assert readBox(shown.controller._previewBox).max[0] == 43
+    assert readPrompt(shown.controller._preview.promptNode).max[0] == 43
 
 
 def test_a_box_in_an_oblique_view_is_refused(shown, mouse):

@@ -256,7 +256,7 @@ def test_a_box_drawn_in_any_view_of_an_oblique_moved_volume_hits_its_voxels(
 ):
     """The view shows slices of the axis (of IJK), turned within its plane."""
     from MedSAM2SlicerLib.Geometry import VolumeFrame, vtkMatrix
-    from MedSAM2SlicerLib.PromptMarkups import readBox
+    from MedSAM2SlicerLib.PromptMarkups import readPrompt
 
     directions, _ = np.linalg.qr(OBLIQUE[:3, :3])
     affine = np.eye(4)
@@ -277,7 +277,7 @@ def test_a_box_drawn_in_any_view_of_an_oblique_moved_volume_hits_its_voxels(
     mouse.drag(view, volume, from_ijk, to_ijk)
     wait_until(lambda: not module.controller.isBusy)
     assert module.controller.hasPreview, module.controller.message
-    box = readBox(module.controller._previewBox)
+    box = readPrompt(module.controller._preview.promptNode)
     assert (box.axis, box.slice) == ("IJK"[axis], 9)
     drawn = [np.delete(from_ijk, axis), np.delete(to_ijk, axis)]
     assert np.abs(np.array([box.min, box.max]) - drawn).max() <= 0.5

@@ -1,0 +1,62 @@
+"""Which segment of which segmentation is worked on, for which volume.
+
+The parameter node knows; this reads and changes it. Without a scene (`parameters` is None) nothing is chosen.
+"""
+
+from __future__ import annotations
+
+import slicer
+from slicer.i18n import tr as _
+
+from MedSAM2SlicerLib.PromptMarkups import promptsOf
+from MedSAM2SlicerLib.SegmentWriter import SegmentWriter, addSegment, prepareSegmentation
+
+
+class SegmentChoice:
+    """One for the module; `parameters` is replaced with the scene."""
+
+    def __init__(self) -> None:
+        self.parameters = None
+
+    @property
+    def volumeNode(self):
+        return self.parameters.volume if self.parameters is not None else None
+
+    @property
+    def segmentationNode(self):
+        return self.parameters.segmentation if self.parameters is not None else None
+
+    @property
+    def segmentId(self) -> str:
+        return self.parameters.segmentId if self.parameters is not None else ""
+
+    def choose(self, segmentId: str) -> None:
+        self.parameters.segmentId = segmentId
+
+    def promptNodes(self) -> list:
+        """The prompts of the chosen segment on the chosen volume, oldest first."""
+        if self.volumeNode is None or self.segmentationNode is None:
+            return []
+        return promptsOf(self.volumeNode, self.segmentationNode, self.segmentId)
+
+    def isOf(self, writer: SegmentWriter) -> bool:
+        """Whether that writer writes what is chosen."""
+        chosen = (self.volumeNode, self.segmentationNode, self.segmentId)
+        return chosen == (writer.volumeNode, writer.segmentationNode, writer.segmentId)
+
+    def require(self):
+        """The chosen segmentation, holding the chosen segment; both are made if they are missing."""
+        parameters, volumeNode = self.parameters, self.volumeNode
+        if parameters.segmentation is None:
+            name = _("{volume} segmentation").format(volume=volumeNode.GetName())
+            parameters.segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+        segmentationNode = parameters.segmentation
+        prepareSegmentation(segmentationNode, volumeNode)
+        if segmentationNode.GetSegmentation().GetSegment(parameters.segmentId) is None:
+            parameters.segmentId = addSegment(segmentationNode)
+        return segmentationNode
+
+    def addSegment(self) -> None:
+        """Another, empty segment, and choose it."""
+        self.parameters.segmentId = ""
+        self.require()

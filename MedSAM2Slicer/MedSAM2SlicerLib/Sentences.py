@@ -1,0 +1,34 @@
+"""What the panel says about a run: what happened and, if there is something to do, what to do next."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from medsam2_protocol.messages import Cancelled, Done, End, Failed, MaskChanged
+
+
+def ofEnd(end: End) -> str:
+    if isinstance(end, Done):
+        text = _("Done: {slices} slices in {seconds:.1f} s. Check the first and the last slices.")
+        return text.format(slices=end.slices, seconds=end.seconds)
+    if isinstance(end, Cancelled):
+        return _("Cancelled. The segment is as it was before.")
+    return end.message if isinstance(end, Failed) else ""
+
+
+def ofPreview(mask: MaskChanged) -> str:
+    if mask.region.is_empty:
+        return _("Nothing was found with these prompts. Move or delete one, or add another.")
+    name = sliceName(mask.axis, mask.slice)
+    return _("Preview of slice {slice}. Space propagates it, Esc discards it.").format(slice=name)
+
+
+def ofPropagation(used: int, drawn: int) -> str:
+    if used == drawn:
+        return _("Propagating…")
+    text = _("Propagating from {used} of {drawn} prompts: the others lie along another direction.")
+    return text.format(used=used, drawn=drawn)
+
+
+def sliceName(axis: str, index: int) -> str:
+    return f"{axis}{index}"
