@@ -1,7 +1,7 @@
 """Record what the original SAM 2 video predictor answers, for Testing/Python/engine/model/test_original.py.
 
     git clone https://github.com/facebookresearch/sam2
-    python Testing/Benchmarks/record_original.py sam2 Testing/Python/engine/model/original_tiny_256.npz
+    python Testing/Benchmarks/record_original.py sam2 Testing/Python/engine/model/original_tiny_256.safetensors
 
 Needs PyYAML, tqdm and Pillow beside the engine. The checkout's own modules run as they are, on the CPU in float32;
 hydra and iopath, which only find its configuration and weights, are replaced by the few lines below. Nothing is
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "MedSAM2Slicer"), str(Path(__file__).parents[1])]
@@ -59,7 +60,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with torch.inference_mode():
         answers = record(original_predictor(options.checkout))
-    np.savez_compressed(options.output, **{name: value.numpy() for name, value in answers.items()})
+    save_file({name: value.contiguous() for name, value in answers.items()}, options.output)
 
 
 def original_predictor(checkout: Path) -> Any:

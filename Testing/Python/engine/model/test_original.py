@@ -6,9 +6,9 @@ every second row and column of the low-resolution logits.
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from medsam2_engine.model.bank import MemoryBank
 from medsam2_engine.model.frame import FramePrompt
@@ -33,8 +33,7 @@ CORRECTED = 4
 
 @pytest.fixture(scope="module")
 def original():
-    with np.load(Path(__file__).with_name("original_tiny_256.npz")) as recorded:
-        return {name: torch.from_numpy(recorded[name]) for name in recorded.files}
+    return load_file(Path(__file__).with_name("original_tiny_256.safetensors"))
 
 
 @pytest.fixture(scope="module")
