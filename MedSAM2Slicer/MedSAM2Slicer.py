@@ -29,6 +29,8 @@ from MedSAM2SlicerLib.SampleCases import registerSampleCases
 from MedSAM2SlicerLib.SegmentationController import SegmentationController
 from MedSAM2SlicerLib.SelfTest import runSelfTest
 from MedSAM2SlicerLib.Shortcuts import Shortcuts
+from MedSAM2SlicerLib.WindowChoice import promptNodes, windowOfRequest
+from MedSAM2SlicerLib.WindowPanel import WindowPanel
 
 OWN_PACKAGES = ("MedSAM2SlicerLib", "medsam2_protocol")
 # Before the node selectors: they would go on to a neighbour of the node that disappears.
@@ -68,6 +70,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.enginePanel = None
         self.controller = None
         self.panel = None
+        self.windowPanel = None
         self.shortcuts = None
         self._parameters = None
 
@@ -83,7 +86,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller = SegmentationController(self.engine, self.engineVolume)
         self.panel = Panel(self.ui, self.controller, self.engine)
         self._embedEnginePanel()
-        self.engine.onChanged = self.controller.onChanged = self.panel.update
+        self._embedWindowPanel()
+        self.engine.onChanged = self.controller.onChanged = self.updatePanels
         self.shortcuts = Shortcuts(
             {
                 "B": lambda: self.controller.toggleTool(BOX),
@@ -136,12 +140,23 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters = parameters
         self.controller.setParameters(parameters)
         self.panel.setParameters(parameters)
+        self.windowPanel.setParameters(parameters)
         if parameters is not None:
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
 
     def onParametersModified(self, _caller, _event):
         self.controller.onParametersModified()
+        self.updatePanels()
+
+    def updatePanels(self):
         self.panel.update()
+        self.windowPanel.update()
+
+    def onWindowChosen(self):
+        """The preview is computed again."""
+        nodes = promptNodes(self._parameters)
+        if nodes and self.controller.hasPreview and not self.controller.isPropagating:
+            self.controller.predict(nodes[-1])
 
     def onSceneStartClose(self, _caller, _event):
         self.setParameterNode(None)
@@ -152,6 +167,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartImport(self, _caller, _event):
         self.panel.setParameters(None)
+        self.windowPanel.setParameters(None)
 
     def onSceneEndImport(self, _caller, _event):
         """The parameter node was read before the nodes it refers to, and the wrapper keeps what it saw then: none."""
@@ -159,6 +175,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters = self.logic.getParameterNode()
             self.controller.onSceneImported(self._parameters)
         self.panel.setParameters(self._parameters)
+        self.windowPanel.setParameters(self._parameters)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, _caller, _event, node):
@@ -175,6 +192,12 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.enginePanel = EnginePanel(self.resourcePath("UI/EnginePanel.ui"), self.installer)
         self.enginePanel.onFinished = lambda outcome: self.panel.update()
         self.ui.engineButton.layout().addRow(self.enginePanel.widget)
+
+    def _embedWindowPanel(self):
+        self.windowPanel = WindowPanel(self.resourcePath("UI/WindowPanel.ui"))
+        self.windowPanel.onChosen = self.onWindowChosen
+        self.controller.windowFor = lambda prompts, index: windowOfRequest(self._parameters, prompts, index)
+        self.ui.inputsButton.layout().addRow(_("Window:"), self.windowPanel.widget)
 
     def _observeScene(self):
         scene = slicer.mrmlScene

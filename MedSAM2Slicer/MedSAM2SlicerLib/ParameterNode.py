@@ -6,10 +6,14 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 
 @parameterNodeWrapper
 class MedSAM2SlicerParameterNode:
-    """`model` and `device` are ids of the engine's own lists; "auto" lets the engine choose the device."""
+    """`model` and `device` are ids of the engine's own lists; "auto" lets the engine choose the device.
+
+    `window` is a choice of IntensityWindow; empty means what fits the volume.
+    """
 
     volume: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
     segmentId: str = ""
     model: str = "embedded"
     device: str = "auto"
+    window: str = ""

@@ -39,10 +39,14 @@ from MedSAM2SlicerLib.Toolbox import Toolbox
 
 
 class SegmentationController:
-    """Between the panel, the scene and the engine. `onChanged` is called whenever something to show has changed."""
+    """Between the panel, the scene and the engine. `onChanged` is called whenever something to show has changed.
+
+    `windowFor(prompts, slice)` gives the window of a request (slice None: a propagation); None leaves it to the model.
+    """
 
     def __init__(self, engine, engineVolume) -> None:
         self.onChanged: Callable[[], None] = lambda: None
+        self.windowFor: Callable = lambda prompts, index: None
         self.message = ""
         self.isError = False
         self.progress = Progress("", 0, 0, "")
@@ -290,8 +294,9 @@ class SegmentationController:
     # ---- runs
 
     def _task(self, prompts, axis: str, index: Optional[int]) -> Task:
+        window = self.windowFor(prompts, index)
         parameters = self._choice.parameters
-        return Task(parameters.segmentId, prompts, axis, index, parameters.model, parameters.device)
+        return Task(parameters.segmentId, prompts, axis, index, parameters.model, parameters.device, window)
 
     def _start(self, task: Task, onMask, onEnd) -> None:
         listener = TaskListener(onMask, self._onProgress, self._onRepeated, onEnd)

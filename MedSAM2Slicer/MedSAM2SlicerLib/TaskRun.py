@@ -9,7 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from medsam2_protocol.messages import Cancelled, End, Event, Failed, MaskChanged, Predict, Progress, Propagate, Request
+from medsam2_protocol.messages import (
+    Cancelled,
+    End,
+    Event,
+    Failed,
+    MaskChanged,
+    Predict,
+    Progress,
+    Propagate,
+    Request,
+    Window,
+)
 from medsam2_protocol.prompts import Prompt, SegmentPrompts
 
 _WORKER_LOST = ("worker_died", "worker_stuck")
@@ -25,12 +36,13 @@ class Task:
     slice: Optional[int]
     model: str
     device: str
+    window: Optional[Window] = None
 
     def request(self, volume_id: str) -> Request:
         segment = SegmentPrompts(self.segmentId, self.prompts)
         if self.slice is not None:
-            return Predict("", volume_id, segment, self.axis, self.slice, model=self.model, device=self.device)
-        return Propagate("", volume_id, (segment,), self.axis, model=self.model, device=self.device)
+            return Predict("", volume_id, segment, self.axis, self.slice, self.model, self.device, self.window)
+        return Propagate("", volume_id, (segment,), self.axis, None, None, self.model, self.device, self.window)
 
 
 @dataclass(frozen=True)
