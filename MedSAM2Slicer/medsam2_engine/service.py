@@ -217,8 +217,9 @@ class Desk:
             )
             total = 1
         else:
-            results = session.propagate(request.segments, request.axis, _range(request), request.window, is_cancelled)
-            total = session.expected_slices(request.axis, _range(request)) * len(request.segments)
+            axis, slice_range, direction = request.axis, _range(request), request.direction
+            results = session.propagate(request.segments, axis, slice_range, request.window, is_cancelled, direction)
+            total = sum(session.expected_slices(one, axis, slice_range, direction) for one in request.segments)
         for result in results:
             slices += 1
             self._writer.write(_mask_changed(request, result))

@@ -27,8 +27,8 @@ from medsam2_engine.slice_prompts import SlicePrompts, prompts_by_slice
 from medsam2_engine.stopping import Stopped, stoppable
 from medsam2_engine.threads import ThreadGovernor
 from medsam2_engine.volume import Volume
-from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import SegmentPrompts
+from medsam2_protocol.messages import BOTH, DOWN, UP, Window
+from medsam2_protocol.prompts import SegmentPrompts, slice_of_prompt
 
 FEATURE_BUDGET_BYTES = 1 << 30
 
@@ -81,11 +81,13 @@ class Session:
         slice_range: tuple[int, int] | None = None,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = _never,
+        direction: str = BOTH,
     ) -> Iterator[SliceMask]:
         """The masks of the prompted slices, then of their neighbours, outwards, one slice of one segment at a time.
 
         slice_range: first and last slice that are known to hold the objects; nothing outside is touched. Without it,
         every direction goes on until its object ends.
+        direction: up or down keeps off the slices below, or above, all prompted slices of a segment.
 
         Raises:
             BadRequest: prompts that make no sense, a prompted slice outside the range, a range outside the volume.
@@ -95,7 +97,7 @@ class Session:
         first, last = _checked_range(slice_range, slices, [index for _, found in prompts for index in found])
         encode = partial(self._encoded_until, is_cancelled)
         scene = Scene(self.backend, slices, encode, window, slice_range is not None)
-        return _while_wanted(self._propagate(scene, prompts, first, last, is_cancelled))
+        return _while_wanted(self._propagate(scene, prompts, first, last, is_cancelled, direction))
 
     @torch.inference_mode()
     def prefetch(
@@ -130,10 +132,14 @@ class Session:
                 break
         return self.encoded - before
 
-    def expected_slices(self, axis: str, slice_range: tuple[int, int] | None) -> int:
+    def expected_slices(
+        self, segment: SegmentPrompts, axis: str, slice_range: tuple[int, int] | None, direction: str = BOTH
+    ) -> int:
         """Slices of one segment that a propagation visits at most."""
         first, last = slice_range or (0, SliceStack(self.volume, axis).count - 1)
-        return last - first + 1
+        prompted = [slice_of_prompt(prompt, axis) for prompt in segment.prompts]
+        first, last = _one_way(direction, first, last, prompted)
+        return max(0, last - first + 1)
 
     def _propagate(
         self,
@@ -142,6 +148,7 @@ class Session:
         first: int,
         last: int,
         is_cancelled: Callable[[], bool],
+        direction: str,
     ) -> Iterator[SliceMask]:
         walks = []
         for segment_id, found in prompts:
@@ -153,7 +160,7 @@ class Session:
                     anchors.append(self._anchor(scene.slices, index, slice_prompts, scene.window))
                 yield _result(segment_id, scene.slices, anchors[-1])
             with torch.inference_mode(), _until(is_cancelled):
-                walks += walks_of_segment(scene, segment_id, anchors, first, last)
+                walks += walks_of_segment(scene, segment_id, anchors, *_one_way(direction, first, last, list(found)))
         yield from take_turns(walks, is_cancelled, self._governor.watching)
 
     def _anchor(self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None) -> Anchor:
@@ -224,6 +231,12 @@ def _first_clicks(prompts: SlicePrompts) -> int:
 def _result(segment_id: str, slices: SliceStack, anchor: Anchor) -> SliceMask:
     answer = anchor.answer
     return SliceMask(segment_id, slices.axis, anchor.index, anchor.mask, answer.object_score, answer.predicted_iou)
+
+
+def _one_way(direction: str, first: int, last: int, prompted: Sequence[int]) -> tuple[int, int]:
+    """What of a range is visited from these slices in this direction."""
+    lowest = min(prompted, default=first) if direction == UP else first
+    return lowest, max(prompted, default=last) if direction == DOWN else last
 
 
 def _checked_range(slice_range: tuple[int, int] | None, slices: SliceStack, prompted: Sequence[int]) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from medsam2_protocol.prompts import SegmentPrompts, _check_slice
 from medsam2_protocol.tagged import tagged
 
 PROTOCOL = 1
+BOTH, UP, DOWN = DIRECTIONS = ("both", "up", "down")
 
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
@@ -129,10 +130,11 @@ class Predict(Request):
 @tagged("propagate")
 @dataclass(frozen=True)
 class Propagate(Request):
-    """Masks of many slices: from every prompted slice outwards, both ways.
+    """Masks of many slices: from every prompted slice outwards.
 
     `first` and `last` (both or none) are a range known to hold the object; without it, the propagation stops where the
-    object ends.
+    object ends. `direction` is "both", "up" (nothing below a segment's lowest prompted slice) or "down" (nothing above
+    its highest); up is towards higher indices.
     """
 
     id: str
@@ -144,9 +146,12 @@ class Propagate(Request):
     model: str = "embedded"
     device: str = "auto"
     window: MaybeWindow = None
+    direction: str = BOTH
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, 0)
+        if self.direction not in DIRECTIONS:
+            raise ValueError(f"the direction is one of {', '.join(DIRECTIONS)}, not {self.direction!r}")
         if (self.first is None) != (self.last is None):
             raise ValueError("a range needs a first and a last slice")
         if self.first is not None and self.last is not None and not 0 <= self.first <= self.last:

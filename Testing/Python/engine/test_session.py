@@ -359,11 +359,43 @@ def test_a_bad_request_is_refused_before_anything_is_computed(session: Session, 
     assert session.encoded == 0
 
 
-@pytest.mark.parametrize(("slice_range", "expected"), [(None, 20), ((3, 3), 1), ((3, 9), 7)])
+@pytest.mark.parametrize(
+    ("slice_range", "direction", "expected"),
+    [
+        (None, "both", 20),
+        ((9, 9), "both", 1),
+        ((3, 9), "both", 7),
+        (None, "up", 20 - MIDDLE),
+        (None, "down", MIDDLE + 1),
+        ((3, 12), "down", MIDDLE - 2),
+    ],
+)
 def test_the_slices_to_expect_are_known_beforehand(
-    session: Session, slice_range: tuple[int, int] | None, expected: int
+    session: Session, phantom: Phantom, slice_range: tuple[int, int] | None, direction: str, expected: int
 ) -> None:
-    assert session.expected_slices("K", slice_range) == expected
+    asked = segment(phantom.box("K", MIDDLE))
+    assert session.expected_slices(asked, "K", slice_range, direction) == expected
+
+
+def test_upwards_nothing_below_the_prompt_is_touched_and_downwards_nothing_above(
+    phantom: Phantom, embedded: Backend
+) -> None:
+    session = Session(phantom.volume, embedded)
+    asked = segment(phantom.box("K", MIDDLE))
+    both, up, down = (
+        {result.slice: result.mask for result in session.propagate([asked], "K", direction=direction)}
+        for direction in ("both", "up", "down")
+    )
+    assert set(up) | set(down) == set(both)
+    assert (min(up), max(down)) == (MIDDLE, MIDDLE)
+    assert all(np.array_equal(masks[index], both[index]) for masks in (up, down) for index in masks)
+
+
+def test_between_two_prompts_both_ways_are_gone_in_any_direction(phantom: Phantom, embedded: Backend) -> None:
+    asked = segment(phantom.box("K", 7), phantom.box("K", 12))
+    visited = {result.slice for result in Session(phantom.volume, embedded).propagate([asked], "K", direction="up")}
+    assert set(range(7, 13)) <= visited
+    assert min(visited) == 7
 
 
 def test_a_bright_object_fills_no_other_volume(embedded: Backend) -> None:

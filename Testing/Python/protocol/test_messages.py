@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 
 from medsam2_protocol.masks import region_of_mask, region_of_slice
 from medsam2_protocol.messages import (
+    DIRECTIONS,
     Cancel,
     Cancelled,
     CloseVolume,
@@ -43,6 +44,7 @@ coordinates = st.floats(-1e4, 1e4)
 pairs = st.tuples(coordinates, coordinates)
 rows = st.tuples(numbers, numbers, numbers, numbers)
 regions = arrays.arrays(bool, (3, 4, 5)).map(region_of_mask)
+directions = st.sampled_from(DIRECTIONS)
 windows = st.tuples(numbers, numbers).filter(lambda w: w[0] < w[1]).map(lambda w: Window(*w))
 
 
@@ -69,7 +71,9 @@ def propagations(draw: st.DrawFn) -> Propagate:
     first, last = draw(ranges) or (None, None)
     several = tuple(draw(st.lists(segments, max_size=2)))
     window = draw(st.none() | windows)
-    return Propagate(draw(texts), draw(texts), several, draw(axes), first, last, draw(texts), draw(texts), window)
+    return Propagate(
+        draw(texts), draw(texts), several, draw(axes), first, last, draw(texts), draw(texts), window, draw(directions)
+    )
 
 
 STRATEGIES: dict[type[Message], st.SearchStrategy[Any]] = {
@@ -136,7 +140,7 @@ def test_every_message_is_one_line_of_ascii(message: Message) -> None:
 @given(any_message, st.data())
 def test_a_message_that_lost_any_obligatory_field_is_refused(message: Message, data: st.DataObject) -> None:
     fields = json.loads(to_json(message))
-    optional = ("modality", "first", "last", "model", "device", "window", "slices", "encoded")
+    optional = ("modality", "first", "last", "model", "device", "window", "direction", "slices", "encoded")
     lost = data.draw(st.sampled_from([name for name in fields if name not in optional]))
     if isinstance(message, Done) and lost == "device":
         return
