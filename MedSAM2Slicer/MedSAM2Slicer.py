@@ -93,6 +93,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "B": lambda: self.controller.toggleTool(BOX),
                 "P": lambda: self.controller.toggleTool(POSITIVE),
                 "M": lambda: self.controller.toggleTool(NEGATIVE),
+                "Ctrl+Z": self.controller.undo,
+                "Ctrl+Y": self.controller.redo,
+                "Del": self.panel.removeSelectedPrompt,
                 "Space": self.controller.propagate,
                 "Esc": self.controller.cancel,
             }
@@ -185,6 +188,11 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is not None and node is self._parameters.segmentation:
             self._parameters.segmentation = None
 
+    def onNodeRemoved(self, _caller, _event):
+        """A prompt may have been deleted in another module."""
+        if self._parameters is not None:
+            self.panel.update()
+
     def _embedEnginePanel(self):
         """A different engine is used from the next request on."""
         self.installer = EngineInstaller(Path(__file__).resolve().parent)
@@ -205,6 +213,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.addObserver(scene, scene.NodeAboutToBeRemovedEvent, self.onNodeAboutToBeRemoved, priority=BEFORE_SELECTORS)
 
 

@@ -11,6 +11,7 @@ from typing import Callable, Optional
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
+from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
@@ -26,6 +27,7 @@ class Panel:
         self._parameters = None
         self._guiTag: Optional[int] = None
         self._shownLists: tuple = ()
+        self._prompts = PromptList(ui.promptList, ui.removePromptButton, controller)
         self._ui.engineButton.collapsed = True
         self._connect()
 
@@ -46,9 +48,12 @@ class Panel:
             button.setEnabled(hasParameters and not controller.isPropagating)
             button.setChecked(controller.armedTool == kind)
         ui.propagateButton.setEnabled(controller.canPropagate)
+        ui.undoButton.setEnabled(controller.canUndo)
+        ui.redoButton.setEnabled(controller.canRedo)
         ui.cancelButton.setEnabled(controller.isBusy or controller.hasPreview or controller.isArmed)
         ui.messageLabel.text = controller.message
         ui.messageLabel.styleSheet = ERROR_STYLE if controller.isError else ""
+        self._prompts.update()
         self._showProgress()
         self._showSegments()
         self._showEngine()
@@ -57,6 +62,9 @@ class Panel:
         if isChecked != (self._controller.armedTool == kind):
             self._controller.setToolArmed(kind, isChecked)
             self.update()
+
+    def removeSelectedPrompt(self) -> None:
+        self._prompts.removeSelected()
 
     def onSegmentSelected(self) -> None:
         chosen = list(self._ui.segmentsTable.selectedSegmentIDs())
@@ -78,6 +86,8 @@ class Panel:
         ui.negativeButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(NEGATIVE, isChecked))
         ui.propagateButton.connect("clicked()", controller.propagate)
         ui.cancelButton.connect("clicked()", controller.cancel)
+        ui.undoButton.connect("clicked()", controller.undo)
+        ui.redoButton.connect("clicked()", controller.redo)
         ui.addSegmentButton.connect("clicked()", controller.addSegment)
         ui.segmentsTable.connect("selectionChanged(QItemSelection,QItemSelection)", self.onSegmentSelected)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)

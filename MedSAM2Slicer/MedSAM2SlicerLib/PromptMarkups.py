@@ -115,6 +115,22 @@ def readPrompt(node) -> Optional[PlacedPrompt]:
     return pointOnSlice(frame, position_world, axisOf(node), kindOf(node) == POSITIVE)
 
 
+def sliceOf(node) -> Optional[int]:
+    """Index of the slice that the prompt is on now; None if it is on no voxel."""
+    prompt = readPrompt(node)
+    return slice_of_prompt(prompt, axisOf(node)) if prompt is not None else None
+
+
+def centreWorld(node) -> tuple[float, float, float]:
+    """Where the views go to see it."""
+    position = np.zeros(3)
+    if kindOf(node) == BOX:
+        node.GetCenterWorld(position)
+    else:
+        node.GetNthControlPointPositionWorld(0, position)
+    return float(position[0]), float(position[1]), float(position[2])
+
+
 def isEmptied(node) -> bool:
     """A point whose only control point was deleted in a view."""
     return kindOf(node) != BOX and node.GetNumberOfDefinedControlPoints() == 0

@@ -33,6 +33,14 @@ class SegmentChoice:
     def choose(self, segmentId: str) -> None:
         self.parameters.segmentId = segmentId
 
+    def chooseAll(self, volumeNode, segmentationNode, segmentId: str) -> None:
+        """Nothing is written where nothing changes, so that nobody is told of it."""
+        parameters = self.parameters
+        if (parameters.volume, parameters.segmentation) != (volumeNode, segmentationNode):
+            parameters.volume, parameters.segmentation = volumeNode, segmentationNode
+        if parameters.segmentId != segmentId:
+            parameters.segmentId = segmentId
+
     def promptNodes(self) -> list:
         """The prompts of the chosen segment on the chosen volume, oldest first."""
         if self.volumeNode is None or self.segmentationNode is None:

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
+import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Done, End, Failed, MaskChanged, Progress
 from medsam2_protocol.prompts import BoxPrompt, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
+from MedSAM2SlicerLib.History import CannotUndo, History
+from MedSAM2SlicerLib.PackedLabelmap import NOTHING, packSegment
 from MedSAM2SlicerLib.Preview import Preview
 from MedSAM2SlicerLib.PromptMarkups import (
     BOX,
@@ -27,15 +30,18 @@ from MedSAM2SlicerLib.PromptMarkups import (
     addPrompt,
     allPrompts,
     axisOf,
+    centreWorld,
     isEmptied,
     numberPrompts,
     readPrompt,
+    sliceOf,
 )
 from MedSAM2SlicerLib.PromptObserver import PromptObserver
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.SegmentWriter import CannotWrite, SegmentWriter
 from MedSAM2SlicerLib.TaskRun import Task, TaskListener, TaskRun
 from MedSAM2SlicerLib.Toolbox import Toolbox
+from MedSAM2SlicerLib.UndoStack import Change
 
 
 class SegmentationController:
@@ -55,8 +61,10 @@ class SegmentationController:
         self._choice = SegmentChoice()
         self._toolbox = Toolbox(self.onPromptPlaced, self.onPromptRefused, self._changed)
         self._prompts = PromptObserver(self.onPromptMoved)
+        self._history = History(self._choice, self._prompts.follow)
         self._run: Optional[TaskRun] = None
         self._writer: Optional[SegmentWriter] = None
+        self._before = NOTHING  # the segment before the propagation
         self._preview = Preview()
 
     # ---- what the panel shows
@@ -86,6 +94,14 @@ class SegmentationController:
     def canPropagate(self) -> bool:
         return not self.isPropagating and bool(self._choice.promptNodes())
 
+    @property
+    def canUndo(self) -> bool:
+        return not self.isPropagating and self._history.canUndo
+
+    @property
+    def canRedo(self) -> bool:
+        return not self.isPropagating and self._history.canRedo
+
     # ---- a prompt
 
     def setToolArmed(self, kind: str, isArmed: bool) -> None:
@@ -112,22 +128,79 @@ class SegmentationController:
 
     def onPromptPlaced(self, prompt: PlacedPrompt, axis: str) -> None:
         volumeNode, segmentationNode = self._choice.volumeNode, self._choice.require()
-        if isinstance(prompt, BoxPrompt):
-            node = addBox(volumeNode, segmentationNode, self._choice.segmentId, prompt)
-        else:
-            node = addPrompt(volumeNode, segmentationNode, self._choice.segmentId, prompt, axis)
+        with self._history.promptStep(_("new prompt")):
+            if isinstance(prompt, BoxPrompt):
+                node = addBox(volumeNode, segmentationNode, self._choice.segmentId, prompt)
+            else:
+                node = addPrompt(volumeNode, segmentationNode, self._choice.segmentId, prompt, axis)
         self._prompts.follow(node)
         self.predict(node)
 
     def onPromptRefused(self, sentence: str) -> None:
         self._say(sentence, isError=True)
 
-    def onPromptMoved(self, node, _before: Optional[PlacedPrompt]) -> None:
+    def onPromptMoved(self, node, before: Optional[PlacedPrompt]) -> None:
         """Somebody pulled at a prompt of ours, or deleted its point in a view."""
+        if node not in self._choice.promptNodes():
+            return
+        self._history.promptMoved(node, before)
         if isEmptied(node):
             node.GetScene().RemoveNode(node)
-        elif not self.isPropagating and node in self._choice.promptNodes():
+        elif not self.isPropagating:
             self.predict(node)
+
+    def promptNodes(self) -> list:
+        """Those of the chosen segment, oldest first."""
+        return self._choice.promptNodes()
+
+    def showPrompt(self, node) -> None:
+        """Let the views go to its slice."""
+        if not isEmptied(node):
+            slicer.modules.markups.logic().JumpSlicesToLocation(*centreWorld(node), False)
+
+    def removePrompt(self, node) -> None:
+        """It goes, and its slice is previewed from what is left there."""
+        if self.isPropagating or node not in self.promptNodes():
+            return
+        axis, index = axisOf(node), sliceOf(node)
+        self._dropRun()
+        self._removePreview()
+        with self._history.promptStep(_("deleted prompt")):
+            node.GetScene().RemoveNode(node)
+        if index is None or not self._predictOn(axis, index):
+            self._say(_("The prompt was deleted. Ctrl+Z brings it back."))
+
+    def _predictOn(self, axis: str, index: int) -> bool:
+        """Preview that slice, if there are prompts on it; returns whether there are."""
+        for node in reversed(self._choice.promptNodes()):
+            if (axisOf(node), sliceOf(node)) == (axis, index):
+                self.predict(node)
+                return True
+        return False
+
+    # ---- undo and redo
+
+    def undo(self) -> None:
+        self._travel(self._history.undo, _("Undone: {change}."))
+
+    def redo(self) -> None:
+        self._travel(self._history.redo, _("Done again: {change}."))
+
+    def _travel(self, go: Callable[[], Change], sentence: str) -> None:
+        if self.isPropagating:
+            self._say(_("Wait for the propagation, or cancel it, before you undo anything."))
+            return
+        self._prompts.onRest()
+        self._dropRun()
+        self._removePreview()
+        try:
+            change = go()
+        except CannotUndo as reason:
+            self._say(str(reason), isError=True)
+            return
+        self._say(sentence.format(change=change.title))
+        if change.slice is not None:
+            self._predictOn(*change.slice)
 
     # ---- a preview
 
@@ -203,6 +276,8 @@ class SegmentationController:
         self._toolbox.disarm()
         self._dropRun()
         self._closePreview()
+        self._choice.require()
+        self._before = packSegment(self._choice.segmentationNode, self._choice.segmentId)
         if not self._openWriter():
             return
         axis = axisOf(nodes[-1])
@@ -216,6 +291,7 @@ class SegmentationController:
         writer, self._writer = self._writer, None
         if isinstance(end, Done):
             writer.end()
+            self._history.segmentChanged(_("propagation"), self._before)
             self._preview.forget()
         else:
             writer.revert()
@@ -244,6 +320,9 @@ class SegmentationController:
             self._say("")
 
     def onNodeAboutToBeRemoved(self, node) -> None:
+        if node in self._choice.promptNodes():
+            self._history.promptAboutToBeRemoved(node)
+        self._history.forgetNode(node)
         self._prompts.forget(node)
         if node is self._preview.promptNode and not self.isPropagating:
             self._dropRun()
@@ -275,6 +354,7 @@ class SegmentationController:
         self._writer = None
         if parameters is None:
             self._engineVolume.forget()
+            self._history.clear()
         self._choice.parameters = parameters
         self._followPrompts()
         self._say("")

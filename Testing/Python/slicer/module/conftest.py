@@ -235,14 +235,14 @@ def right_click(name: str) -> None:
 
 
 def key(text: str) -> None:
-    """A key pressed in the main window."""
+    """A key pressed in the main window, "Space" or "Ctrl+Z"."""
     import slicer
     from PySide6 import QtCore, QtGui
     from PySide6.QtTest import QTest
 
-    code = QtGui.QKeySequence(text)[0].key()
+    combination = QtGui.QKeySequence(text)[0]
     slicer.util.mainWindow().activateWindow()
-    QTest.keyClick(slicer.util.mainWindow(), QtCore.Qt.Key(code))
+    QTest.keyClick(slicer.util.mainWindow(), QtCore.Qt.Key(combination.key()), combination.keyboardModifiers())
     slicer.app.processEvents()
 
 

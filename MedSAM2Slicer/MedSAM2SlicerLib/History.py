@@ -1,0 +1,135 @@
+"""Undo and redo of prompts and of propagations, by our own means: Slicer's scene undo stays off.
+
+A change of prompts is kept as the prompts before and after it, a propagation as the segment before and after it. A
+segment that somebody else has changed since is never overwritten: then there is no way back over that point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from slicer.i18n import tr as _
+
+from MedSAM2SlicerLib.PackedLabelmap import PackedLabelmap, packSegment, restoreSegment
+from MedSAM2SlicerLib.PromptMarkups import axisOf, orderOf
+from MedSAM2SlicerLib.PromptRecords import PromptRecord, Records, recordsOf, restoreRecords
+from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.UndoStack import Change, State, UndoStack
+
+
+class CannotUndo(RuntimeError):
+    """There is no way back or forth; the sentence says why and what to do."""
+
+
+class History:
+    """Of one scene. Changes are those of the segment that is chosen when they are recorded."""
+
+    def __init__(self, choice: SegmentChoice, onRestored) -> None:
+        """`onRestored` gets every prompt node that came back or was moved."""
+        self._choice = choice
+        self._onRestored = onRestored
+        self._stack = UndoStack()
+        self._isRecording = False
+
+    @property
+    def canUndo(self) -> bool:
+        return self._stack.undoable is not None
+
+    @property
+    def canRedo(self) -> bool:
+        return self._stack.redoable is not None
+
+    @contextmanager
+    def promptStep(self, title: str) -> Iterator[None]:
+        """Whatever happens inside to the chosen segment's prompts is one change."""
+        before, self._isRecording = self._records(), True
+        try:
+            yield
+        finally:
+            self._isRecording = False
+            self._addPrompts(title, before, self._records())
+
+    def promptMoved(self, node, promptBefore) -> None:
+        """After a hand has moved it; `promptBefore` is None if it was off the voxels."""
+        after = self._records()
+        before = [record for record in after if record.order != orderOf(node)]
+        if promptBefore is not None:
+            before.append(PromptRecord(orderOf(node), axisOf(node), promptBefore))
+        self._addPrompts(_("moved prompt"), tuple(sorted(before, key=lambda record: record.order)), after)
+
+    def promptAboutToBeRemoved(self, node) -> None:
+        """By whoever it may be; our own steps record themselves."""
+        if not self._isRecording:
+            before = self._records()
+            after = tuple(record for record in before if record.order != orderOf(node))
+            self._addPrompts(_("deleted prompt"), before, after)
+
+    def segmentChanged(self, title: str, before: PackedLabelmap) -> None:
+        """The chosen segment was `before` and is now as it is meant to be."""
+        prompts = self._records()
+        after = packSegment(self._choice.segmentationNode, self._choice.segmentId)
+        if not after.isSame(before):
+            self._add(title, State(prompts, before), State(prompts, after))
+
+    def undo(self) -> Change:
+        """
+        Raises:
+            CannotUndo: nothing to take back, or the segment is not as it was left.
+        """
+        change = self._stack.undoable
+        if change is None:
+            raise CannotUndo(_("There is nothing to undo."))
+        self._restore(change, change.after, change.before)
+        self._stack.undone()
+        return change
+
+    def redo(self) -> Change:
+        """
+        Raises:
+            CannotUndo: nothing to do again, or the segment is not as it was left.
+        """
+        change = self._stack.redoable
+        if change is None:
+            raise CannotUndo(_("There is nothing to redo."))
+        self._restore(change, change.before, change.after)
+        self._stack.redone()
+        return change
+
+    def forgetNode(self, node) -> None:
+        """A volume or segmentation that is about to be removed, or any other node."""
+        self._stack.drop(lambda change: node in (change.volumeNode, change.segmentationNode))
+
+    def clear(self) -> None:
+        self._stack.drop(lambda change: True)
+
+    def _restore(self, change: Change, now: State, wanted: State) -> None:
+        segmentationNode, segmentId = change.segmentationNode, change.segmentId
+        if segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
+            self._stack.drop(lambda one: (one.segmentationNode, one.segmentId) == (segmentationNode, segmentId))
+            raise CannotUndo(_("The segment of that change was deleted. Earlier changes of others can be undone."))
+        if now.voxels is not None and not packSegment(segmentationNode, segmentId).isSame(now.voxels):
+            raise CannotUndo(_("The segment was changed by other means since. Undo that first, where it was done."))
+        self._choice.chooseAll(change.volumeNode, segmentationNode, segmentId)
+        self._isRecording = True
+        try:
+            nodes = restoreRecords(change.volumeNode, segmentationNode, segmentId, wanted.prompts)
+        finally:
+            self._isRecording = False
+        for node in nodes:
+            self._onRestored(node)
+        if wanted.voxels is not None:
+            restoreSegment(segmentationNode, segmentId, wanted.voxels)
+
+    def _records(self) -> Records:
+        if self._choice.volumeNode is None or self._choice.segmentationNode is None:
+            return ()
+        return recordsOf(self._choice.volumeNode, self._choice.segmentationNode, self._choice.segmentId)
+
+    def _addPrompts(self, title: str, before: Records, after: Records) -> None:
+        if before != after:
+            self._add(title, State(before), State(after))
+
+    def _add(self, title: str, before: State, after: State) -> None:
+        choice = self._choice
+        self._stack.add(Change(title, choice.volumeNode, choice.segmentationNode, choice.segmentId, before, after))

@@ -1,0 +1,85 @@
+"""Changes that can be taken back, newest last, and those that were taken back. Plain data: it never touches the scene.
+
+What it may keep is bounded: beyond `limit_bytes` or `limit_changes` the oldest changes are forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from MedSAM2SlicerLib.PackedLabelmap import PackedLabelmap
+from MedSAM2SlicerLib.PromptRecords import Records
+
+LIMIT_BYTES = 64 << 20
+LIMIT_CHANGES = 500
+
+
+@dataclass(frozen=True)
+class State:
+    """A segment at one moment; `voxels` is None where the change does not touch them."""
+
+    prompts: Records
+    voxels: Optional[PackedLabelmap] = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """`title` is for people: what was done."""
+
+    title: str
+    volumeNode: object
+    segmentationNode: object
+    segmentId: str
+    before: State
+    after: State
+
+    @property
+    def slice(self) -> Optional[tuple[str, int]]:
+        """Axis and index of the slice whose prompts differ; the newest of them, and None for other changes."""
+        differing = sorted(set(self.before.prompts) ^ set(self.after.prompts), key=lambda record: record.order)
+        return differing[-1].slice if differing else None
+
+    @property
+    def bytes(self) -> int:
+        return sum(state.voxels.bytes for state in (self.before, self.after) if state.voxels is not None)
+
+
+class UndoStack:
+    """`add` forgets what was taken back, as everywhere."""
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, limit_changes: int = LIMIT_CHANGES) -> None:
+        self._limit_bytes = limit_bytes
+        self._limit_changes = limit_changes
+        self._done: list[Change] = []
+        self._undone: list[Change] = []
+
+    @property
+    def undoable(self) -> Optional[Change]:
+        return self._done[-1] if self._done else None
+
+    @property
+    def redoable(self) -> Optional[Change]:
+        return self._undone[-1] if self._undone else None
+
+    @property
+    def bytes(self) -> int:
+        return sum(change.bytes for change in self._done + self._undone)
+
+    def add(self, change: Change) -> None:
+        self._undone = []
+        self._done.append(change)
+        while len(self._done) > 1 and (self.bytes > self._limit_bytes or len(self._done) > self._limit_changes):
+            del self._done[0]
+
+    def undone(self) -> None:
+        """`undoable` was taken back."""
+        self._undone.append(self._done.pop())
+
+    def redone(self) -> None:
+        """`redoable` was done again."""
+        self._done.append(self._undone.pop())
+
+    def drop(self, isGone: Callable[[Change], bool]) -> None:
+        self._done = [change for change in self._done if not isGone(change)]
+        self._undone = [change for change in self._undone if not isGone(change)]
