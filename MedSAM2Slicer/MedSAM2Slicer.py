@@ -204,7 +204,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _embedWindowPanel(self):
         self.windowPanel = WindowPanel(self.resourcePath("UI/WindowPanel.ui"))
         self.windowPanel.onChosen = self.onWindowChosen
-        self.controller.windowFor = lambda prompts, index: windowOfRequest(self._parameters, prompts, index)
+        self.controller.windowFor = lambda prompts, index: windowOfRequest(self._parameters, index)
         self.ui.inputsButton.layout().addRow(_("Window:"), self.windowPanel.widget)
 
     def _observeScene(self):

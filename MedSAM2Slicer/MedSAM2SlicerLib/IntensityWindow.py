@@ -1,13 +1,13 @@
 """The window in which the engine sees a volume: what a person can choose, and what it comes to for one volume.
 
-A choice is a short text: "auto", "model", "displayed", the name of a preset, "percentiles", "suv", the last two also
+A choice is a short text: "auto", "displayed", the name of a preset, "percentiles", "suv", the last two also
 with numbers ("suv:0:15"). `windowOf` turns it into a `SeenWindow`, which is stored with the prompt as text, so that the
-same prompt means the same window tomorrow. Volume and display node are only read; no voxel is ever changed.
+same prompt means the same window tomorrow. "auto" leaves it to the engine, which looks at what the prompt lies in:
+every way into the engine then sees the same. Volume and display node are only read; no voxel is ever changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
@@ -16,13 +16,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import Prompt
 from MedSAM2SlicerLib.VolumeExport import modalityOf as dicomModalityOf
 from MedSAM2SlicerLib.WindowPresets import (
     LEVEL_WIDTH,
     PERCENTILES,
     SUV_RANGE,
-    isInLung,
     parsedRange,
     percentileWindow,
     preset,
@@ -30,7 +28,7 @@ from MedSAM2SlicerLib.WindowPresets import (
     widened,
 )
 
-AUTOMATIC, MODEL, DISPLAYED, PERCENTILE, SUV = "auto", "model", "displayed", "percentiles", "suv"
+AUTOMATIC, DISPLAYED, PERCENTILE, SUV = "auto", "displayed", "percentiles", "suv"
 CT, MR, PET, UNKNOWN = "CT", "MR", "PT", ""
 AIR_HU = -500.0
 LARGEST_SUV = 200.0
@@ -44,13 +42,13 @@ class NoWindow(ValueError):
 
 @dataclass(frozen=True)
 class SeenWindow:
-    """What one prompt was, or will be, computed with; no `window` is the model's own policy."""
+    """What one prompt was, or will be, computed with; no `window` leaves it to the engine."""
 
     choice: str
     window: Optional[Window]
 
     def toText(self) -> str:
-        """Short and exact: "abdomen|-160.0|240.0", "model"."""
+        """Short and exact: "abdomen|-160.0|240.0", "auto"."""
         return self.choice if self.window is None else f"{self.choice}|{self.window.lower!r}|{self.window.upper!r}"
 
     @staticmethod
@@ -60,7 +58,7 @@ class SeenWindow:
         if not isChoice(choice) or len(ends) not in (0, 2):
             return None
         if not ends:
-            return SeenWindow(choice, None) if choice in (AUTOMATIC, MODEL) else None
+            return SeenWindow(choice, None) if choice == AUTOMATIC else None
         found = parsedRange(":".join(ends))
         return SeenWindow(choice, Window(*found)) if found is not None else None
 
@@ -69,30 +67,27 @@ def choices(volumeNode) -> list[tuple[str, str]]:
     """Id and title of everything that fits a volume; for an unknown modality everything."""
     titles = _titles()
     fitting = {
-        CT: [AUTOMATIC, DISPLAYED, *LEVEL_WIDTH, MODEL],
-        MR: [PERCENTILE, DISPLAYED, MODEL],
-        PET: [SUV, PERCENTILE, DISPLAYED, MODEL],
-    }.get(modalityOf(volumeNode), [PERCENTILE, DISPLAYED, *LEVEL_WIDTH, SUV, MODEL])
-    return [(name, titles[name]) for name in fitting]
+        CT: [DISPLAYED, *LEVEL_WIDTH],
+        MR: [PERCENTILE, DISPLAYED],
+        PET: [SUV, PERCENTILE, DISPLAYED],
+    }.get(modalityOf(volumeNode), [PERCENTILE, DISPLAYED, *LEVEL_WIDTH, SUV])
+    return [(name, titles[name]) for name in (AUTOMATIC, *fitting)]
 
 
 def defaultChoice(volumeNode) -> str:
-    """Automatic for CT, SUV for PET in that unit, percentiles for everything else: measured, see docs/windows.md."""
-    modality = modalityOf(volumeNode)
-    if modality == CT:
-        return AUTOMATIC
-    return SUV if modality == PET and _isSuv(_unit(volumeNode)) else PERCENTILE
+    """Automatic for everything: measured, see docs/windows.md."""
+    return AUTOMATIC
 
 
 def isChoice(choice: str) -> bool:
     name, _colon, numbers = choice.partition(":")
     if name in (PERCENTILE, SUV):
         return not numbers or parsedRange(numbers) is not None
-    return choice in (AUTOMATIC, MODEL, DISPLAYED) or choice in LEVEL_WIDTH
+    return choice in (AUTOMATIC, DISPLAYED) or choice in LEVEL_WIDTH
 
 
-def windowOf(volumeNode, choice: str, prompts: Iterable[Prompt] = ()) -> SeenWindow:
-    """What a choice comes to for a volume; "auto" in a CT depends on where the prompts are.
+def windowOf(volumeNode, choice: str) -> SeenWindow:
+    """What a choice comes to for a volume.
 
     Raises:
         NoWindow: the choice is not one, or not one for this volume; the sentence is for the panel.
@@ -101,10 +96,8 @@ def windowOf(volumeNode, choice: str, prompts: Iterable[Prompt] = ()) -> SeenWin
     if not isChoice(choice):
         raise NoWindow(_("“{choice}” is no window. Choose another one.").format(choice=choice))
     voxels = _voxels(volumeNode)
-    if name == MODEL:
-        return SeenWindow(choice, None)
     if name == AUTOMATIC:
-        return SeenWindow(choice, _automatic(volumeNode, voxels, tuple(prompts)))
+        return SeenWindow(choice, None)
     if name == DISPLAYED:
         return SeenWindow(choice, _displayed(volumeNode, voxels))
     if name == PERCENTILE:
@@ -119,9 +112,7 @@ def sentence(seen: SeenWindow, volumeNode) -> str:
     """One line for the panel: the name of the choice and the numbers it came to."""
     title = _titles()[seen.choice.partition(":")[0]]
     if seen.window is None:
-        return _("{title}: measured around each object").format(title=title)
-    if seen.choice == AUTOMATIC:
-        title = _("{title}, {preset}").format(title=title, preset=_titles()[_presetOf(seen.window)].lower())
+        return _("{title}: chosen for what each prompt lies in").format(title=title)
     unit = _unitTitle(volumeNode)
     text = _("{title}: {lower} to {upper} {unit}")
     lower, upper = _number(seen.window.lower), _number(seen.window.upper)
@@ -145,12 +136,6 @@ def modalityOf(volumeNode) -> str:
 # ---- windows
 
 
-def _automatic(volumeNode, voxels_kji: np.ndarray, prompts: tuple) -> Optional[Window]:
-    if modalityOf(volumeNode) != CT or voxels_kji.ndim != 3:
-        return None
-    return preset("lung" if any(isInLung(voxels_kji, prompt) for prompt in prompts) else "abdomen")
-
-
 def _displayed(volumeNode, voxels: np.ndarray) -> Window:
     display = volumeNode.GetScalarVolumeDisplayNode() if hasattr(volumeNode, "GetScalarVolumeDisplayNode") else None
     if display is None:
@@ -169,10 +154,6 @@ def _suv(volumeNode, suvRange: tuple[float, float]) -> Window:
             )
         )
     return Window(*suvRange)
-
-
-def _presetOf(window: Window) -> str:
-    return "lung" if window == preset("lung") else "abdomen"
 
 
 def _limited(percentiles: tuple[float, float]) -> tuple[float, float]:
@@ -230,7 +211,6 @@ def _unitTitle(volumeNode) -> str:
 def _titles() -> dict[str, str]:
     return {
         AUTOMATIC: _("Automatic"),
-        MODEL: _("As the model likes"),
         DISPLAYED: _("As displayed"),
         PERCENTILE: _("Percentiles"),
         SUV: _("SUV range"),

@@ -7,13 +7,11 @@ A request carries one window for all its prompts, so all prompts of a segment ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Optional
 
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import Prompt
 from MedSAM2SlicerLib.IntensityWindow import (
-    MODEL,
+    AUTOMATIC,
     NoWindow,
     SeenWindow,
     choices,
@@ -26,8 +24,8 @@ from MedSAM2SlicerLib.PromptMarkups import promptsOf
 WINDOW_ATTRIBUTE = "MedSAM2Slicer.Window"
 
 
-def windowOfRequest(parameters, prompts: Sequence[Prompt], index: Optional[int]) -> Optional[Window]:
-    """What goes with a request; None leaves it to the model.
+def windowOfRequest(parameters, index: Optional[int]) -> Optional[Window]:
+    """What goes with a request; None leaves it to the engine.
 
     A preview (of slice `index`) is computed with what is chosen, and displayed, now. A propagation (`index` None) goes
     on with the window of the preview, unless something else was chosen since.
@@ -35,7 +33,7 @@ def windowOfRequest(parameters, prompts: Sequence[Prompt], index: Optional[int])
     choice = choiceFor(parameters.volume, parameters.window)
     seen = seenWindow(parameters) if index is None else None
     if seen is None or seen.choice != choice:
-        seen = _windowOrModel(parameters.volume, choice, prompts)
+        seen = _windowOrAutomatic(parameters.volume, choice)
     for node in promptNodes(parameters):
         node.SetAttribute(WINDOW_ATTRIBUTE, seen.toText())
     return seen.window
@@ -60,9 +58,9 @@ def promptNodes(parameters) -> list:
     return promptsOf(parameters.volume, parameters.segmentation, parameters.segmentId)
 
 
-def _windowOrModel(volumeNode, choice: str, prompts: Sequence[Prompt]) -> SeenWindow:
-    """A choice that makes no sense for these voxels leaves it to the model; the panel says so beside the choice."""
+def _windowOrAutomatic(volumeNode, choice: str) -> SeenWindow:
+    """A choice that makes no sense for these voxels leaves it to the engine; the panel says so beside the choice."""
     try:
-        return windowOf(volumeNode, choice, prompts)
+        return windowOf(volumeNode, choice)
     except NoWindow:
-        return SeenWindow(MODEL, None)
+        return SeenWindow(AUTOMATIC, None)

@@ -11,7 +11,7 @@ from typing import Callable, Optional
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.IntensityWindow import AUTOMATIC, PERCENTILE, SUV, NoWindow, sentence, windowOf
+from MedSAM2SlicerLib.IntensityWindow import PERCENTILE, SUV, NoWindow, sentence, windowOf
 from MedSAM2SlicerLib.IntensityWindow import choices as choicesFor
 from MedSAM2SlicerLib.WindowChoice import choiceFor, seenWindow
 from MedSAM2SlicerLib.WindowPresets import PERCENTILES, SUV_RANGE, parsedRange
@@ -132,13 +132,10 @@ class WindowPanel:
             box.blockSignals(wasBlocked)
 
     def _showSentence(self, volumeNode, choice: str) -> None:
-        kept = seenWindow(self._parameters)
         try:
-            # Only the prompt tells which of two windows the automatic one is.
-            isKept = choice == AUTOMATIC and kept is not None and kept.choice == choice
-            self._say(sentence(kept if isKept else windowOf(volumeNode, choice), volumeNode))
+            self._say(sentence(windowOf(volumeNode, choice), volumeNode))
         except NoWindow as error:
-            self._say(_("{why} Until then the model chooses.").format(why=error), isError=True)
+            self._say(_("{why} Until then the engine chooses.").format(why=error), isError=True)
 
     def _say(self, text: str, isError: bool = False) -> None:
         self.ui.windowLabel.text = text

@@ -1,4 +1,4 @@
-"""Windows by numbers alone: presets of CT, percentiles, and whether a prompt lies in a lung.
+"""Windows by numbers alone: presets of CT, and percentiles.
 
 Measured with `Testing/Benchmarks/windows.py`: which window serves which object. Arrays are read, never written.
 """
@@ -10,7 +10,6 @@ from typing import Optional
 import numpy as np
 
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import AXES, BoxPrompt, MaskPrompt, Prompt, axis_kji, slice_of_prompt
 
 # Level and width as radiologists dial them, in HU.
 LEVEL_WIDTH = {
@@ -26,10 +25,6 @@ SUV_RANGE = (0.0, 10.0)
 
 SAMPLES = 20_000
 GOLDEN = 0.6180339887498949
-# Aerated lung. Air around the patient is darker, and fat, muscle and bone are brighter.
-LUNG_HU = (-950.0, -500.0)
-SHARE_AROUND, SHARE_INSIDE = 0.15, 0.03
-POINT_REACH_VOXELS = 20
 
 
 def preset(name: str) -> Window:
@@ -61,52 +56,6 @@ def percentileWindow(values: np.ndarray, percentiles: tuple[float, float] = PERC
 def widened(lower: float, upper: float) -> Window:
     """A window even if both ends are the same, as in a constant volume."""
     return Window(lower, upper) if lower < upper else Window(lower, lower + max(1.0, 1e-6 * abs(lower)))
-
-
-def isInLung(voxels_kji: np.ndarray, prompt: Prompt) -> bool:
-    """Whether lung is a good part of what surrounds a prompt on its slice, and some of what is in it: the corners of a
-    box around a nodule. A couch or a blanket beside the patient is as dark, but outside the box. The voxels are HU.
-    """
-    return (
-        _lungShare(_around(voxels_kji, prompt, 0.5)) >= SHARE_AROUND
-        and _lungShare(_around(voxels_kji, prompt, 0.0)) >= SHARE_INSIDE
-    )
-
-
-def _lungShare(voxels: np.ndarray) -> float:
-    values = sampled(voxels)
-    return float(((values > LUNG_HU[0]) & (values < LUNG_HU[1])).mean()) if values.size else 0.0
-
-
-def _around(voxels_kji: np.ndarray, prompt: Prompt, growth: float) -> np.ndarray:
-    """The voxels of the prompt's slice inside its box, grown by a part of its size on every side."""
-    axis, low, high = _planeBounds(prompt)
-    index = min(max(slice_of_prompt(prompt, axis), 0), voxels_kji.shape[axis_kji(axis)] - 1)
-    plane = np.take(voxels_kji, index, axis=axis_kji(axis))  # (later, earlier) in-plane axis
-    box = []
-    for position in (1, 0):
-        margin = growth * (high[position] - low[position])
-        size = plane.shape[1 - position]
-        first = min(max(int(low[position] - margin), 0), size - 1)
-        box.append(slice(first, max(first + 1, int(high[position] + margin) + 1)))
-    return plane[tuple(box)]
-
-
-def _planeBounds(prompt: Prompt) -> tuple[str, tuple[float, float], tuple[float, float]]:
-    """The slice axis of a prompt, and its bounds in the plane, the earlier of the two axes first."""
-    if isinstance(prompt, BoxPrompt):
-        return prompt.axis, prompt.min, prompt.max
-    if isinstance(prompt, MaskPrompt):
-        return prompt.axis, *_regionBounds(prompt)
-    i, j = prompt.ijk[0], prompt.ijk[1]
-    half = POINT_REACH_VOXELS / 2
-    return "K", (i - half, j - half), (i + half, j + half)
-
-
-def _regionBounds(prompt: MaskPrompt) -> tuple[tuple[float, float], tuple[float, float]]:
-    start, stop = prompt.region.start_kji[::-1], prompt.region.stop_kji[::-1]
-    across = [axis for axis, letter in enumerate(AXES) if letter != prompt.axis]
-    return tuple(float(start[axis]) for axis in across), tuple(float(stop[axis] - 1) for axis in across)
 
 
 def parsedRange(text: str) -> Optional[tuple[float, float]]:

@@ -26,7 +26,7 @@ from medsam2_engine.backends.load import load_backend  # noqa: E402
 from medsam2_engine.session import Session  # noqa: E402
 from medsam2_protocol.messages import Window  # noqa: E402
 from medsam2_protocol.prompts import axis_kji  # noqa: E402
-from MedSAM2SlicerLib.WindowPresets import isInLung, percentileWindow, preset, sampled  # noqa: E402
+from MedSAM2SlicerLib.WindowPresets import percentileWindow, preset, sampled  # noqa: E402
 
 FIRST_DISPLAY = (0.1, 99.9)
 
@@ -76,14 +76,12 @@ def candidates(case: Case, modality: str) -> dict[str, Window | None]:
     values = sampled(case.volume.voxels_kji)
     first_display = Window(*(float(end) for end in np.percentile(values, FIRST_DISPLAY)))
     if modality == "CT":
-        in_lung = isInLung(case.volume.voxels_kji, case.box)
         presets = {name: preset(name) for name in ("abdomen", "lung", "bone")}
-        automatic = presets["lung" if in_lung else "abdomen"]
-        return {"model's own": None, "first display": first_display, **presets, "automatic": automatic}
+        return {"automatic": None, "first display": first_display, **presets}
     if modality == "MR":
-        return {"model's own": None, "first display": first_display, "percentiles": percentileWindow(values)}
+        return {"automatic": None, "first display": first_display, "percentiles": percentileWindow(values)}
     return {
-        "model's own": None,
+        "automatic": None,
         "first display": first_display,
         "percentiles": percentileWindow(values),
         **{f"SUV 0-{upper:g}": Window(0.0, upper) for upper in (5.0, 10.0, 20.0)},

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import BoxPrompt, PointPrompt
 
 
 @pytest.fixture
@@ -44,33 +43,13 @@ def with_unit(volume, unit):
     return volume
 
 
-def box(low, high, index=3):
-    return BoxPrompt("K", index, low, high)
-
-
-IN_LUNG, IN_BODY, AT_THE_SKIN = box((15, 20), (30, 35)), box((45, 20), (60, 35)), box((60, 8), (78, 20))
-
-
 @pytest.mark.parametrize(("name", "lower", "upper"), [("abdomen", -160, 240), ("lung", -1350, 150), ("brain", 0, 80)])
 def test_a_preset_is_its_level_and_width(windows, ct, name, lower, upper):
     assert windows.windowOf(ct, name).window == Window(lower, upper)
 
 
-@pytest.mark.parametrize(("prompt", "name"), [(IN_LUNG, "lung"), (IN_BODY, "abdomen"), (AT_THE_SKIN, "abdomen")])
-def test_the_automatic_window_of_a_ct_depends_on_where_the_prompt_is(windows, ct, prompt, name):
-    assert windows.windowOf(ct, "auto", [prompt]).window == windows.windowOf(ct, name).window
-
-
-def test_a_click_in_the_lung_is_as_good_as_a_box(windows, ct):
-    assert windows.windowOf(ct, "auto", [PointPrompt((22, 30, 3))]).window == Window(-1350, 150)
-
-
-def test_a_prompt_beyond_the_volume_does_no_harm(windows, ct):
-    assert windows.windowOf(ct, "auto", [box((-50, -50), (-20, -20)), PointPrompt((500, 500, 99))]).window is not None
-
-
-def test_the_automatic_window_of_what_is_no_ct_is_the_models_own(windows, mr):
-    assert windows.windowOf(mr, "auto").window is None
+def test_the_automatic_window_is_left_to_the_engine(windows, ct, mr):
+    assert [windows.windowOf(volume, "auto").window for volume in (ct, mr)] == [None, None]
 
 
 def test_as_displayed_is_what_the_user_has_set(windows, ct):
@@ -126,7 +105,7 @@ def test_a_volume_without_voxels_says_so(windows, scene):
     with pytest.raises(windows.NoWindow, match="nothing has no voxels"):
         windows.windowOf(empty, "auto")
     for nothing in (empty, None):
-        assert (windows.modalityOf(nothing), windows.defaultChoice(nothing)) == ("", "percentiles")
+        assert (windows.modalityOf(nothing), windows.defaultChoice(nothing)) == ("", "auto")
         assert windows.choices(nothing)
 
 
@@ -145,7 +124,6 @@ def test_suv_begins_at_zero(windows, add_volume):
     pet = with_unit(add_volume(np.random.default_rng(1).random((4, 9, 9)).astype(np.float32) * 12), "{SUVbw}g/ml")
     assert windows.windowOf(pet, "suv").window == Window(0, 10)
     assert windows.windowOf(pet, "suv:0:15").window == Window(0, 15)
-    assert windows.defaultChoice(pet) == "suv"
 
 
 def test_hounsfield_units_are_recognised_by_value_or_by_unit(windows, ct, mr):
@@ -160,11 +138,11 @@ def test_what_dicom_says_counts_more_than_the_values(windows, ct):
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     hierarchy.SetItemAttribute(hierarchy.GetItemByDataNode(ct), "DICOM.Modality", "PT")
     assert windows.modalityOf(ct) == "PT"
-    assert windows.defaultChoice(ct) == "percentiles"
+    assert "percentiles" in [choice for choice, _title in windows.choices(ct)]
 
 
 def test_defaults_fit_the_modality_and_are_offered(windows, ct, mr):
-    assert (windows.defaultChoice(ct), windows.defaultChoice(mr)) == ("auto", "percentiles")
+    assert (windows.defaultChoice(ct), windows.defaultChoice(mr)) == ("auto", "auto")
     for volume in (ct, mr):
         offered = [choice for choice, _title in windows.choices(volume)]
         assert windows.defaultChoice(volume) in offered
@@ -172,12 +150,8 @@ def test_defaults_fit_the_modality_and_are_offered(windows, ct, mr):
 
 
 def test_the_panel_reads_what_it_came_to(windows, ct):
-    lines = [windows.sentence(windows.windowOf(ct, choice, [IN_LUNG]), ct) for choice in ("abdomen", "auto", "model")]
-    assert lines == [
-        "Abdomen: −160 to 240 HU",
-        "Automatic, lung: −1350 to 150 HU",
-        "As the model likes: measured around each object",
-    ]
+    lines = [windows.sentence(windows.windowOf(ct, choice), ct) for choice in ("abdomen", "auto")]
+    assert lines == ["Abdomen: −160 to 240 HU", "Automatic: chosen for what each prompt lies in"]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +166,7 @@ def test_a_concentration_is_no_suv(windows, mr):
     assert windows.modalityOf(with_unit(mr, "mg/ml")) == ""
 
 
-@pytest.mark.parametrize("choice", ["abdomen", "model", "auto", "displayed", "percentiles:1:99", "suv:0:7.5"])
+@pytest.mark.parametrize("choice", ["abdomen", "auto", "displayed", "percentiles:1:99", "suv:0:7.5"])
 def test_a_stored_window_is_read_back_exactly(windows, mr, choice):
     seen = windows.windowOf(with_unit(mr, "") if choice.startswith("suv") is False else scaled(mr), choice)
     assert windows.SeenWindow.fromText(seen.toText()) == seen
@@ -212,14 +186,14 @@ def test_a_text_that_nobody_wrote_is_none(windows, text):
     assert windows.SeenWindow.fromText(text) is None
 
 
-@pytest.mark.parametrize("choice", ["abdomen", "displayed", "percentiles", "auto", "suv", "model"])
+@pytest.mark.parametrize("choice", ["abdomen", "displayed", "percentiles", "auto", "suv"])
 def test_nothing_is_written_into_the_volume_or_its_display(windows, add_volume, thorax, choice):
     import slicer
 
     volume = add_volume((thorax / 100).astype(np.float32) + 11)
     before = slicer.util.arrayFromVolume(volume).copy()
     stamps = [volume.GetMTime(), volume.GetImageData().GetMTime(), volume.GetScalarVolumeDisplayNode().GetMTime()]
-    windows.sentence(windows.windowOf(volume, choice, [IN_LUNG]), volume)
+    windows.sentence(windows.windowOf(volume, choice), volume)
     after = [volume.GetMTime(), volume.GetImageData().GetMTime(), volume.GetScalarVolumeDisplayNode().GetMTime()]
     assert after == stamps
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(volume), before)
@@ -227,7 +201,7 @@ def test_nothing_is_written_into_the_volume_or_its_display(windows, add_volume, 
 
 def test_a_huge_volume_is_sampled_within_twenty_milliseconds(windows, add_volume):
     volume = add_volume(np.random.default_rng(0).integers(-1000, 1000, (300, 512, 512), dtype=np.int16))
-    best_s = min(seconds(lambda: windows.windowOf(volume, windows.defaultChoice(volume), [IN_BODY])) for _ in range(5))
+    best_s = min(seconds(lambda: windows.windowOf(volume, windows.defaultChoice(volume))) for _ in range(5))
     assert best_s < 0.02
     assert min(seconds(lambda: windows.windowOf(volume, "percentiles")) for _ in range(5)) < 0.02
 

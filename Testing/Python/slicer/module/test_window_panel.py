@@ -77,10 +77,9 @@ def test_what_is_offered_fits_the_volume(module, add_volume, ball):
         "brain",
         "bone",
         "liver",
-        "model",
     ]
     module.show(pet)
-    assert offered(module) == ["suv", "percentiles", "displayed", "model"]
+    assert offered(module) == ["auto", "suv", "percentiles", "displayed"]
 
 
 def test_a_window_of_ct_is_not_used_for_a_pet(module, add_volume, ball):
@@ -90,8 +89,7 @@ def test_a_window_of_ct_is_not_used_for_a_pet(module, add_volume, ball):
     module.show(ct)
     choose(module, "lung")
     module.show(pet)
-    assert panel(module).windowSelector.currentText == "SUV range"
-    assert "0 to 10 SUV" in panel(module).windowLabel.text
+    assert panel(module).windowSelector.currentText == "Automatic"
 
 
 def test_the_line_says_what_the_choice_comes_to(shown):
@@ -109,8 +107,8 @@ def test_the_chosen_window_goes_with_preview_and_propagation(shown, mouse, wait_
     assert sent(shown) == (-160, 240)
 
 
-def test_as_the_model_likes_sends_no_window(shown, mouse, wait_until):
-    choose(shown, "model")
+def test_automatic_leaves_it_to_the_engine(shown, mouse, wait_until):
+    choose(shown, "auto")
     draw(shown, mouse, wait_until)
     assert sent(shown) is None
 
@@ -185,14 +183,14 @@ def test_a_range_the_wrong_way_round_is_said_and_not_used(shown):
     assert shown.parameters.window == "suv"
 
 
-def test_a_window_that_makes_no_sense_is_said_and_left_to_the_model(module, add_volume, ball, mouse, wait_until):
+def test_a_window_that_makes_no_sense_is_said_and_left_to_the_engine(module, add_volume, ball, mouse, wait_until):
     module.volume = add_volume(ball * 100, name="Counts")
     module.show(module.volume)
     choose(module, "suv")
     assert "no SUV" in panel(module).windowLabel.text
-    assert "the model chooses" in panel(module).windowLabel.text
+    assert "the engine chooses" in panel(module).windowLabel.text
     draw(module, mouse, wait_until)
-    assert box_of(module).GetAttribute("MedSAM2Slicer.Window") == "model"
+    assert box_of(module).GetAttribute("MedSAM2Slicer.Window") == "auto"
 
 
 def test_a_choice_in_the_panel_touches_neither_voxels_nor_display(shown, ball):
@@ -225,7 +223,7 @@ def test_choice_and_windows_of_prompts_come_back_with_the_scene(shown, mouse, wa
 
 def test_a_window_from_a_newer_version_is_read_as_the_default(shown):
     shown.parameters.window = "by-magic:7"
-    assert panel(shown).windowSelector.currentText == "Percentiles"
+    assert panel(shown).windowSelector.currentText == "Automatic"
 
 
 def test_the_panel_lets_go_of_a_volume_that_is_deleted(shown, app):
