@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
 from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
+from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
 
@@ -28,6 +29,7 @@ class Panel:
         self._guiTag: Optional[int] = None
         self._shownLists: tuple = ()
         self._prompts = PromptList(ui.promptList, ui.removePromptButton, controller)
+        self._propagation = PropagationPanel(ui, controller)
         self._ui.engineButton.collapsed = True
         self._connect()
 
@@ -35,6 +37,7 @@ class Panel:
         if self._parameters is not None:
             self._parameters.disconnectGui(self._guiTag)
         self._parameters = parameters
+        self._propagation.setParameters(parameters)
         if parameters is not None:
             self._guiTag = parameters.connectGui(self._ui)
         self.update()
@@ -54,6 +57,7 @@ class Panel:
         ui.messageLabel.text = controller.message
         ui.messageLabel.styleSheet = ERROR_STYLE if controller.isError else ""
         self._prompts.update()
+        self._propagation.update()
         self._showProgress()
         self._showSegments()
         self._showEngine()

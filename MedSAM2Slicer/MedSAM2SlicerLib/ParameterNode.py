@@ -17,3 +17,7 @@ class MedSAM2SlicerParameterNode:
     model: str = "embedded"
     device: str = "auto"
     window: str = ""
+    direction: str = "both"
+    markedAxis: str = ""
+    firstSlice: int = -1
+    lastSlice: int = -1

@@ -16,10 +16,11 @@ import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Done, End, Failed, MaskChanged, Progress
-from medsam2_protocol.prompts import BoxPrompt, slice_of_prompt
+from medsam2_protocol.prompts import BoxPrompt, axis_ijk, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.History import CannotUndo, History
-from MedSAM2SlicerLib.PackedLabelmap import NOTHING, packSegment
+from MedSAM2SlicerLib.PackedLabelmap import NOTHING, packSegment, restoreSegment
+from MedSAM2SlicerLib.PartialResult import PartialResult
 from MedSAM2SlicerLib.Preview import Preview
 from MedSAM2SlicerLib.PromptMarkups import (
     BOX,
@@ -37,6 +38,15 @@ from MedSAM2SlicerLib.PromptMarkups import (
     sliceOf,
 )
 from MedSAM2SlicerLib.PromptObserver import PromptObserver
+from MedSAM2SlicerLib.PropagationOptions import (
+    EVERYWHERE,
+    NoSuchRange,
+    Reach,
+    clearMarks,
+    markHere,
+    reachAlong,
+    shownSlice,
+)
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.SegmentWriter import CannotWrite, SegmentWriter
 from MedSAM2SlicerLib.TaskRun import Task, TaskListener, TaskRun
@@ -65,6 +75,7 @@ class SegmentationController:
         self._run: Optional[TaskRun] = None
         self._writer: Optional[SegmentWriter] = None
         self._before = NOTHING  # the segment before the propagation
+        self._partial: Optional[PartialResult] = None
         self._preview = Preview()
 
     # ---- what the panel shows
@@ -101,6 +112,11 @@ class SegmentationController:
     @property
     def canRedo(self) -> bool:
         return not self.isPropagating and self._history.canRedo
+
+    @property
+    def canKeep(self) -> bool:
+        """Whether a run that did not reach its end left masks that can be had still."""
+        return self._partial is not None and not self.isPropagating
 
     # ---- a prompt
 
@@ -273,6 +289,12 @@ class SegmentationController:
         if not nodes:
             self._say(_("Draw a box around the object first (B), or click into it (P)."), isError=True)
             return
+        axis = axisOf(nodes[-1])
+        try:
+            reach = self._reachAlong(axis)
+        except NoSuchRange as reason:
+            self._say(str(reason), isError=True)
+            return
         self._toolbox.disarm()
         self._dropRun()
         self._closePreview()
@@ -280,11 +302,10 @@ class SegmentationController:
         self._before = packSegment(self._choice.segmentationNode, self._choice.segmentId)
         if not self._openWriter():
             return
-        axis = axisOf(nodes[-1])
         prompts = self._promptsAlong(axis)
         self.progress = Progress("", 0, 0, "")
         self._say(Sentences.ofPropagation(len(prompts), len(nodes)))
-        self._start(self._task(prompts, axis, None), self._write, self._onPropagationEnd)
+        self._start(self._task(prompts, axis, None, reach), self._write, self._onPropagationEnd)
 
     def _onPropagationEnd(self, end: End) -> None:
         self._run = None
@@ -294,9 +315,57 @@ class SegmentationController:
             self._history.segmentChanged(_("propagation"), self._before)
             self._preview.forget()
         else:
-            writer.revert()
+            self._putBack(writer)
             self._reopenPreview()
         self._sayEnd(end)
+
+    def _putBack(self, writer: SegmentWriter) -> None:
+        """The segment is what it was, and what came can be had still."""
+        segmentationNode, segmentId = writer.segmentationNode, writer.segmentId
+        came = packSegment(segmentationNode, segmentId)
+        if writer.revert() and not came.isSame(self._before):
+            self._partial = PartialResult(writer.volumeNode, segmentationNode, segmentId, self._before, came)
+
+    def keepWhatCame(self) -> None:
+        """The masks of the run that was cancelled or failed become the segment after all."""
+        partial, self._partial = self._partial, None
+        if partial is None or self.isPropagating:
+            return
+        self._dropRun()
+        self._removePreview()
+        if not partial.isPossible():
+            self._say(_("The segment was changed meanwhile. Propagate again."), isError=True)
+            return
+        self._choice.chooseAll(partial.volumeNode, partial.segmentationNode, partial.segmentId)
+        restoreSegment(partial.segmentationNode, partial.segmentId, partial.came)
+        self._history.segmentChanged(_("part of a propagation"), partial.before)
+        self._say(_("What came was kept. Ctrl+Z takes it back."))
+
+    def _reachAlong(self, axis: str) -> Reach:
+        prompted = [slice_of_prompt(prompt, axis) for prompt in self._promptsAlong(axis)]
+        count = self._choice.volumeNode.GetImageData().GetDimensions()[axis_ijk(axis)]
+        return reachAlong(self._choice.parameters, axis, prompted, count)
+
+    def markSlice(self, isFirst: bool) -> None:
+        """The slice that is shown becomes the first or the last of the range."""
+        nodes = self.promptNodes()
+        if not nodes:
+            self._say(
+                _("Draw a box or click a point first: its view is the one whose slices are marked."), isError=True
+            )
+            return
+        axis = axisOf(nodes[-1])
+        index = shownSlice(self._choice.volumeNode, axis)
+        if index is None:
+            self._say(_("No view shows a slice of the volume along the prompt's axis."), isError=True)
+            return
+        markHere(self._choice.parameters, axis, index, isFirst)
+        self._changed()
+
+    def clearMarks(self) -> None:
+        if self._choice.parameters is not None:
+            clearMarks(self._choice.parameters)
+            self._changed()
 
     # ---- ending things
 
@@ -328,6 +397,8 @@ class SegmentationController:
             self._dropRun()
             self._removePreview()
             self._say("")
+        if self._partial is not None and node in (self._partial.volumeNode, self._partial.segmentationNode):
+            self._partial = None
         if self._run is not None and node is self._run.volumeNode:
             self._abandon(_("The volume was deleted; the computation was stopped."))
         elif self._writer is not None and node is self._writer.segmentationNode:
@@ -352,6 +423,7 @@ class SegmentationController:
         self._prompts.stop()
         self._preview.forget()
         self._writer = None
+        self._partial = None
         if parameters is None:
             self._engineVolume.forget()
             self._history.clear()
@@ -373,13 +445,14 @@ class SegmentationController:
 
     # ---- runs
 
-    def _task(self, prompts, axis: str, index: Optional[int]) -> Task:
+    def _task(self, prompts, axis: str, index: Optional[int], reach: Reach = EVERYWHERE) -> Task:
         window = self.windowFor(prompts, index)
         parameters = self._choice.parameters
-        return Task(parameters.segmentId, prompts, axis, index, parameters.model, parameters.device, window)
+        return Task(parameters.segmentId, prompts, axis, index, parameters.model, parameters.device, window, reach)
 
     def _start(self, task: Task, onMask, onEnd) -> None:
         listener = TaskListener(onMask, self._onProgress, self._onRepeated, onEnd)
+        self._partial = None
         self._run = TaskRun(task, self._choice.volumeNode, self._engine, self._engineVolume, listener)
         self._run.start()
         self._changed()

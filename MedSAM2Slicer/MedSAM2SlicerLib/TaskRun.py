@@ -22,6 +22,7 @@ from medsam2_protocol.messages import (
     Window,
 )
 from medsam2_protocol.prompts import Prompt, SegmentPrompts
+from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
 
 _WORKER_LOST = ("worker_died", "worker_stuck")
 
@@ -37,12 +38,16 @@ class Task:
     model: str
     device: str
     window: Optional[Window] = None
+    reach: Reach = EVERYWHERE
 
     def request(self, volume_id: str) -> Request:
         segment = SegmentPrompts(self.segmentId, self.prompts)
         if self.slice is not None:
             return Predict("", volume_id, segment, self.axis, self.slice, self.model, self.device, self.window)
-        return Propagate("", volume_id, (segment,), self.axis, None, None, self.model, self.device, self.window)
+        first, last, direction = self.reach.first, self.reach.last, self.reach.direction
+        return Propagate(
+            "", volume_id, (segment,), self.axis, first, last, self.model, self.device, self.window, direction
+        )
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,11 @@ class FakeEngine:
     def slices(self, request: Propagate) -> list:
         prompted = [slice_of_prompt(prompt, request.axis) for prompt in request.segments[0].prompts]
         size = self.volumes[request.volume_id].shape[axis_kji(request.axis)]
-        return [index for index in range(min(prompted) - REACH, max(prompted) + REACH + 1) if 0 <= index < size]
+        low = min(prompted) - (0 if request.direction == "up" else REACH)
+        high = max(prompted) + (0 if request.direction == "down" else REACH)
+        if request.first is not None:
+            low, high = max(low, request.first), min(high, request.last)
+        return [index for index in range(low, high + 1) if 0 <= index < size]
 
     def segment(self, request, segment, slices: list) -> None:
         if request.volume_id not in self.volumes:
