@@ -10,6 +10,8 @@ EngineError
 
 from __future__ import annotations
 
+OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # MPS; CPU; CPU on Windows
+
 
 class EngineError(Exception):
     """Base of the family; `code` is the `Failed` code on the wire."""
@@ -35,3 +37,15 @@ class NoSuchModel(EngineError):
 
 class UnwritableResult(EngineError):
     code = "unwritable"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, a GPU or torch's CPU allocator ran out.
+
+    Asked by name and in words, since torch may not be imported by whoever asks: it raises its own type for CUDA, and a
+    RuntimeError for Apple's GPU and for the CPU.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in OUT_OF_MEMORY_WORDS)

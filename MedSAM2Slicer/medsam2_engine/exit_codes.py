@@ -7,7 +7,14 @@ import traceback
 from collections.abc import Callable
 from enum import IntEnum
 
-from medsam2_engine.errors import BadRequest, EngineError, NoSuchModel, UnreadableVolume, UnwritableResult
+from medsam2_engine.errors import (
+    BadRequest,
+    EngineError,
+    NoSuchModel,
+    UnreadableVolume,
+    UnwritableResult,
+    is_out_of_memory,
+)
 
 
 class ExitCode(IntEnum):
@@ -50,14 +57,6 @@ def run_guarded(run: Callable[[], ExitCode], is_debug: bool) -> ExitCode:
             return _report(advice, ExitCode.OUT_OF_MEMORY, is_debug)
         text = f"Internal error: {type(error).__name__}: {error}. Please report it, with the output of --debug."
         return _report(text, ExitCode.INTERNAL, is_debug)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether Python, CUDA or torch's CPU allocator ran out. Asked by name: torch may not be imported."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
 def _report(text: str, code: ExitCode, is_debug: bool) -> ExitCode:

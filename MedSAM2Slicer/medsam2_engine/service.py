@@ -17,7 +17,7 @@ import torch
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.device import list_devices, set_thread_policy
-from medsam2_engine.errors import BadRequest, EngineError, NoSuchVolume
+from medsam2_engine.errors import BadRequest, EngineError, NoSuchVolume, is_out_of_memory
 from medsam2_engine.models import all_models, is_installed
 from medsam2_engine.parent import exit_with_parent
 from medsam2_engine.propagation import SliceMask
@@ -55,7 +55,6 @@ OUT_OF_MEMORY = (
     "There is not enough memory{where}. Close other programs, choose the CPU, or work on a cropped "
     "volume. The prompts are kept."
 )
-OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "not enough memory")  # MPS; CPU; CPU on Windows
 
 
 def serve(lines_in: BinaryIO, lines_out: BinaryIO, parent_pid: int | None) -> int:
@@ -274,13 +273,6 @@ def _attempts(request: Request) -> list[Request]:
     if not isinstance(request, (Predict, Propagate, Prefetch)):
         return [request]
     return [request, request] if request.device == "cpu" else [request, request, replace(request, device="cpu")]
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """torch raises its own type for CUDA, and a RuntimeError in words for Apple's GPU and for the CPU."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def _mask_changed(request: Predict | Propagate, result: SliceMask) -> MaskChanged:

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from medsam2_engine import service
-from medsam2_engine.errors import NoSuchModel
-from medsam2_engine.service import Desk, Inbox, LineWriter, hello, is_out_of_memory
+from medsam2_engine.errors import NoSuchModel, is_out_of_memory
+from medsam2_engine.service import Desk, Inbox, LineWriter, hello
 from medsam2_engine.stopping import stop_if_unwanted
 from medsam2_engine.version import VERSION
 from medsam2_protocol.messages import (
