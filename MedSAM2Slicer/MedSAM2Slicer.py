@@ -22,6 +22,7 @@ from MedSAM2SlicerLib.EnginePanel import EnginePanel
 from MedSAM2SlicerLib.EngineProcess import EngineProcess
 from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
+from MedSAM2SlicerLib.LesionPanel import LesionPanel
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
 from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
@@ -71,6 +72,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller = None
         self.panel = None
         self.windowPanel = None
+        self.lesionPanel = None
         self.shortcuts = None
         self._parameters = None
 
@@ -87,6 +89,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = Panel(self.ui, self.controller, self.engine)
         self._embedEnginePanel()
         self._embedWindowPanel()
+        self._embedLesionPanel()
         self.engine.onChanged = self.controller.onChanged = self.updatePanels
         self.shortcuts = Shortcuts(
             {
@@ -96,6 +99,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "Ctrl+Z": self.controller.undo,
                 "Ctrl+Y": self.controller.redo,
                 "Del": self.panel.removeSelectedPrompt,
+                "E": self.lesionPanel.showNext,
+                "Shift+E": self.lesionPanel.showPrevious,
                 "Space": self.controller.propagate,
                 "Esc": self.controller.cancel,
             }
@@ -119,6 +124,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def enter(self):
         self.initializeParameterNode()
         self.shortcuts.install()
+        self.lesionPanel.onEntered()
 
     def exit(self):
         self.shortcuts.remove()
@@ -144,6 +150,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller.setParameters(parameters)
         self.panel.setParameters(parameters)
         self.windowPanel.setParameters(parameters)
+        self.lesionPanel.setParameters(parameters)
         if parameters is not None:
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
 
@@ -154,6 +161,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def updatePanels(self):
         self.panel.update()
         self.windowPanel.update()
+        self.lesionPanel.update()
 
     def onWindowChosen(self):
         """The preview is computed again."""
@@ -171,6 +179,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartImport(self, _caller, _event):
         self.panel.setParameters(None)
         self.windowPanel.setParameters(None)
+        self.lesionPanel.setParameters(None)
 
     def onSceneEndImport(self, _caller, _event):
         """The parameter node was read before the nodes it refers to, and the wrapper keeps what it saw then: none."""
@@ -179,6 +188,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.controller.onSceneImported(self._parameters)
         self.panel.setParameters(self._parameters)
         self.windowPanel.setParameters(self._parameters)
+        self.lesionPanel.setParameters(self._parameters)
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, _caller, _event, node):
@@ -206,6 +216,10 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.windowPanel.onChosen = self.onWindowChosen
         self.controller.windowFor = lambda prompts, index: windowOfRequest(self._parameters, index)
         self.ui.inputsButton.layout().addRow(_("Window:"), self.windowPanel.widget)
+
+    def _embedLesionPanel(self):
+        self.lesionPanel = LesionPanel(self.resourcePath("UI/LesionPanel.ui"), self.controller)
+        self.ui.segmentButton.layout().insertWidget(1, self.lesionPanel.widget)
 
     def _observeScene(self):
         scene = slicer.mrmlScene

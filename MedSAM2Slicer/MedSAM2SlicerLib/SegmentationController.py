@@ -19,6 +19,7 @@ from medsam2_protocol.messages import Done, End, Failed, MaskChanged, Progress
 from medsam2_protocol.prompts import BoxPrompt, axis_ijk, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.History import CannotUndo, History
+from MedSAM2SlicerLib.LesionTable import PROPAGATED, setState
 from MedSAM2SlicerLib.PackedLabelmap import NOTHING, packSegment, restoreSegment
 from MedSAM2SlicerLib.PartialResult import PartialResult
 from MedSAM2SlicerLib.Preview import Preview
@@ -313,6 +314,7 @@ class SegmentationController:
         if isinstance(end, Done):
             writer.end()
             self._history.segmentChanged(_("propagation"), self._before)
+            setState(writer.segmentationNode, writer.segmentId, PROPAGATED)
             self._preview.forget()
         else:
             self._putBack(writer)
