@@ -9,6 +9,14 @@ SHAPE_KJI = (12, 20, 24)
 OBLIQUE = [[-0.8, 0.3, 0.1, 5], [0.25, 0.9, -0.4, -7], [0.1, 0.35, 2.4, 11], [0, 0, 0, 1]]
 
 
+@pytest.fixture(autouse=True)
+def no_editor_node_yet(scene):
+    """A singleton outlives the clearing of its scene, and other tests open the editor too."""
+    node = scene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    if node is not None:
+        scene.RemoveNode(node)
+
+
 @pytest.fixture
 def hand_off(app):
     from MedSAM2SlicerLib import SegmentEditorHandOff
