@@ -14,6 +14,7 @@ from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
 from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
 from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
+from MedSAM2SlicerLib.Remedy import RemedyButton
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
 
@@ -30,6 +31,7 @@ class Panel:
         self._shownLists: tuple = ()
         self._prompts = PromptList(ui.promptList, ui.removePromptButton, controller)
         self._propagation = PropagationPanel(ui, controller)
+        self._remedy = RemedyButton(ui.remedyButton)
         self._ui.engineButton.collapsed = True
         self._connect()
 
