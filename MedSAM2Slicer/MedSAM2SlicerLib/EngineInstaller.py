@@ -23,7 +23,13 @@ from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.CommandRun import CommandRun
 from MedSAM2SlicerLib.EngineFolder import EngineFolder
-from MedSAM2SlicerLib.Environment import enginePython, setEnginePython
+from MedSAM2SlicerLib.Environment import (
+    EngineEnvironment,
+    EngineNotInstalled,
+    NamedPython,
+    enginePython,
+    setEnginePython,
+)
 from MedSAM2SlicerLib.EnvironmentCheck import CheckReport, readReport
 from MedSAM2SlicerLib.HostMachine import HostMachine, hostMachine
 from MedSAM2SlicerLib.InstallChain import ChainEnd, InstallChain
@@ -45,7 +51,7 @@ from MedSAM2SlicerLib.InstallPlan import (
 from MedSAM2SlicerLib.InstallText import PlanText, installText, removalText
 
 # States.
-MISSING, UNFINISHED, READY, WORKING = "missing", "unfinished", "ready", "working"
+MISSING, UNFINISHED, READY, WRONG, WORKING = "missing", "unfinished", "ready", "wrong", "working"
 # Kinds of outcome.
 INSTALLED, CHECKED, REMOVED, CANCELLED, FAILED = "installed", "checked", "removed", "cancelled", "failed"
 
@@ -81,6 +87,7 @@ class EngineInstaller:
         self.onAboutToChange: Callable[[], None] = lambda: None
         self.lastOutcome: Optional[Outcome] = None
         self._packageFolder = packageFolder
+        self._environment = EngineEnvironment(packageFolder)
         self._describe = describe
         self._log = InstallLog()
         self._chain: Optional[InstallChain] = None
@@ -92,12 +99,29 @@ class EngineInstaller:
 
     @property
     def state(self) -> str:
+        """Of the engine that would be started now, whoever named its Python. WRONG: it is named, and not there."""
         if self._chain is not None:
             return WORKING
-        folder, python = self.folder(), enginePython()
-        if python and os.path.isfile(python) and (folder.isReady or Path(python) != folder.python):
+        folder, python = self.folder(), self.python
+        isOwn = python is not None and Path(python.path) == folder.python
+        if python is not None and python.exists and (folder.isReady or not isOwn):
             return READY
-        return UNFINISHED if folder.isUnfinished else MISSING
+        if folder.isUnfinished:
+            return UNFINISHED
+        return WRONG if python is not None and not isOwn else MISSING
+
+    @property
+    def python(self) -> Optional[NamedPython]:
+        """What runs the engine, or would if it were there; None if nobody named anything."""
+        return self._environment.named()
+
+    def whyNot(self) -> str:
+        """Why the engine cannot be started, in a sentence; empty if it can."""
+        try:
+            self._environment.python()
+        except EngineNotInstalled as error:
+            return str(error)
+        return ""
 
     @property
     def isCancellable(self) -> bool:
@@ -164,11 +188,11 @@ class EngineInstaller:
             self.onChanged()
 
     def check(self) -> None:
-        """Compute with the Python that is set."""
-        python = enginePython()
-        if self._chain is None and python:
-            plan = self._begin(_("Check of {python}").format(python=python))
-            self._run([checkPhase(plan.machine, Path(python), self._packageFolder)], self._onCheckEnded)
+        """Compute with the Python that is used."""
+        python = self.python
+        if self._chain is None and python is not None:
+            plan = self._begin(_("Check of {python}").format(python=python.path))
+            self._run([checkPhase(plan.machine, Path(python.path), self._packageFolder)], self._onCheckEnded)
 
     def remove(self) -> None:
         """Delete the folder that an installation made, and nothing else."""

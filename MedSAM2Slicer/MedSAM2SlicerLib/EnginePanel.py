@@ -13,8 +13,17 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.EngineInstaller import CHECKED, FAILED, INSTALLED, READY, UNFINISHED, WORKING, EngineInstaller
-from MedSAM2SlicerLib.Environment import enginePython
+from MedSAM2SlicerLib.EngineInstaller import (
+    CHECKED,
+    FAILED,
+    INSTALLED,
+    READY,
+    UNFINISHED,
+    WORKING,
+    WRONG,
+    EngineInstaller,
+)
+from MedSAM2SlicerLib.Environment import BESIDE_SOURCE, BY_SETTING, BY_VARIABLE, VARIABLE, enginePython
 from MedSAM2SlicerLib.InstallPlan import AUTOMATIC, CPU, CUDA, INDEX, OLDER_CUDA
 from MedSAM2SlicerLib.InstallText import PlanText
 
@@ -156,20 +165,22 @@ class EnginePanel:
         label, outcome = self.ui.statusLabel, self._installer.lastOutcome
         if state == WORKING:
             return
-        label.styleSheet = ERROR_STYLE if outcome is not None and outcome.kind == FAILED else ""
+        isTrouble = outcome.kind == FAILED if outcome is not None else state == WRONG
+        label.styleSheet = ERROR_STYLE if isTrouble else ""
         label.text = outcome.sentence if outcome is not None else self._stateSentence(state)
 
     def _stateSentence(self, state: str) -> str:
         noted = self._installer.folder().record() or {}
         if state == READY and self._installer.isOutdated:
             return _("The engine was installed by another version of this extension. Install it anew if it fails.")
-        if state == READY and enginePython() == str(self._installer.folder().python):
+        python = self._installer.python
+        if state == READY and python.path == str(self._installer.folder().python):
             return _("The engine is installed (PyTorch {version}).").format(version=noted.get("torch", "?"))
         if state == READY:
-            return _("The engine uses an existing Python: {path}").format(path=enginePython())
+            return _USES[python.source]().format(path=python.path, variable=VARIABLE)
         if state == UNFINISHED:
             return _("An installation of the engine was interrupted. Continue it.")
-        return _("The engine is not installed.")
+        return self._installer.whyNot() if state == WRONG else _("The engine is not installed.")
 
     def _showOptions(self) -> None:
         ui, options = self.ui, self._installer.options()
@@ -188,6 +199,13 @@ class EnginePanel:
         """The Python that is set, unless it is the installer's own."""
         isOwn = enginePython() == str(self._installer.folder().python)
         return "" if isOwn else enginePython()
+
+
+_USES = {
+    BY_SETTING: lambda: _("The engine uses an existing Python: {path}"),
+    BY_VARIABLE: lambda: _("The engine uses the Python that {variable} names: {path}"),
+    BESIDE_SOURCE: lambda: _("The engine uses the Python beside the extension's source: {path}"),
+}
 
 
 def isSuccess(outcome) -> bool:

@@ -10,12 +10,17 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 import slicer
 from slicer.i18n import tr as _
 
 SETTING = "MedSAM2Slicer/EnginePython"
 VARIABLE = "MEDSAM2_ENGINE_PYTHON"
+MODELS_SETTING = "MedSAM2Slicer/ModelsFolder"
+MODELS_VARIABLE = "MEDSAM2_MODELS"
+# Who named a Python.
+BY_SETTING, BY_VARIABLE, BESIDE_SOURCE = "setting", "variable", "source"
 
 # Slicer's own Python, libraries and Qt would break a foreign Python that inherits them.
 _FOREIGN_VARIABLES = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -33,6 +38,18 @@ class EngineCommand:
     program: str
     arguments: tuple[str, ...]
     environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class NamedPython:
+    """A path, and who named it. It may not exist."""
+
+    path: str
+    source: str
+
+    @property
+    def exists(self) -> bool:
+        return os.path.isfile(self.path)
 
 
 class EngineEnvironment:
@@ -55,33 +72,35 @@ class EngineEnvironment:
         Raises:
             EngineNotInstalled: see `command`.
         """
-        for named, path in self._candidates():
-            if not path:
-                continue
-            if os.path.isfile(path):
-                return path
-            if named:
-                raise EngineNotInstalled(
-                    _("There is no Python at {path}. Correct the engine's Python in the section Engine.").format(
-                        path=path
-                    )
+        named = self.named()
+        if named is None:
+            raise EngineNotInstalled(
+                _(
+                    "The engine is not installed. Install it in the section Engine, or choose there a Python that has "
+                    "PyTorch."
                 )
-        raise EngineNotInstalled(
-            _(
-                "The engine is not installed. Install it in the section Engine, or choose there a Python that has "
-                "PyTorch."
             )
-        )
+        if not named.exists:
+            raise EngineNotInstalled(_missing(named))
+        return named.path
 
-    def _candidates(self) -> list[tuple[bool, str]]:
-        """Paths in order of preference, each with whether a person named it."""
+    def named(self) -> Optional[NamedPython]:
+        """The Python that counts; None if nobody named one and there is none beside the source tree."""
         root = self._packageFolder.parent
-        return [
-            (True, enginePython()),
-            (True, os.environ.get(VARIABLE, "")),
-            (False, str(root / ".venv" / "bin" / "python")),
-            (False, str(root / ".venv" / "Scripts" / "python.exe")),
-        ]
+        for source, path in ((BY_SETTING, enginePython()), (BY_VARIABLE, os.environ.get(VARIABLE, ""))):
+            if path:
+                return NamedPython(path, source)
+        for path in (root / ".venv" / "bin" / "python", root / ".venv" / "Scripts" / "python.exe"):
+            if path.is_file():
+                return NamedPython(str(path), BESIDE_SOURCE)
+        return None
+
+
+def _missing(named: NamedPython) -> str:
+    if named.source == BY_VARIABLE:
+        text = _("There is no Python at {path}, which {variable} names. Correct it, or install the engine here.")
+        return text.format(path=named.path, variable=VARIABLE)
+    return _("There is no Python at {path}. Correct the engine's Python in the section Engine.").format(path=named.path)
 
 
 def enginePython() -> str:
@@ -93,6 +112,15 @@ def setEnginePython(path: str) -> None:
     slicer.app.settings().setValue(SETTING, path)
 
 
+def modelsFolder() -> str:
+    """Where models are kept, as set in the panel; empty: where the engine keeps them by itself."""
+    return str(slicer.app.settings().value(MODELS_SETTING, "") or "")
+
+
+def setModelsFolder(path: str) -> None:
+    slicer.app.settings().setValue(MODELS_SETTING, path.strip())
+
+
 def cleanEnvironment(packageFolder: Path) -> dict[str, str]:
     """The environment Slicer itself was started in, without what would mislead another Python."""
     startup = slicer.app.startupEnvironment()
@@ -101,6 +129,8 @@ def cleanEnvironment(packageFolder: Path) -> dict[str, str]:
     environment["PYTHONNOUSERSITE"] = "1"
     # Idle OpenMP threads would otherwise spin and take the cores from Slicer's rendering.
     environment["OMP_WAIT_POLICY"] = "PASSIVE"
+    if modelsFolder():
+        environment[MODELS_VARIABLE] = modelsFolder()
     return environment
 
 

@@ -16,9 +16,12 @@ FAKE_UV = Path(__file__).with_name("fake_uv.py")
 
 
 @pytest.fixture
-def computer(app: Any, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Computer]:
+def computer(
+    app: Any, tmp_path: Path, wait_until: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Computer]:
     import slicerhost
 
+    monkeypatch.delenv("MEDSAM2_ENGINE_PYTHON", raising=False)
     slicerhost.slot_errors.clear()
     computer = Computer(tmp_path, wait_until)
     yield computer
@@ -42,10 +45,14 @@ class Computer:
         self._wait_until = wait_until
         self._overrides: dict[str, Any] = {}
         self._startup: dict[str, str] = {}
+        # Installed as in Slicer: no source tree around it, where a developer's Python could lie.
+        self.package = folder / "extension" / "MedSAM2Slicer"
+        self.package.parent.mkdir()
+        self.package.symlink_to(MODULE_FOLDER)
         (folder / "on-path").mkdir()
         write_program(folder / "PythonSlicer", "PythonSlicer")
         self.behave()
-        self.installer = EngineInstaller(MODULE_FOLDER, self.describe)
+        self.installer = EngineInstaller(self.package, self.describe)
         self.installer.onFinished = self.outcomes.append
         self.installer.onProgress = lambda fraction, text: self.progress.append((fraction, text))
 

@@ -13,8 +13,6 @@ from types import SimpleNamespace
 
 import pytest
 
-MODULE_FOLDER = Path(__file__).resolve().parents[4] / "MedSAM2Slicer"
-
 
 def python_setting():
     from MedSAM2SlicerLib.Environment import enginePython
@@ -67,7 +65,7 @@ def test_the_worker_is_started_with_the_installed_python(computer):
     from MedSAM2SlicerLib.Environment import EngineEnvironment
 
     computer.install()
-    assert EngineEnvironment(MODULE_FOLDER).command().program == str(computer.installer.folder().python)
+    assert EngineEnvironment(computer.package).command().program == str(computer.installer.folder().python)
 
 
 def test_progress_rises_to_the_end_and_names_the_largest_download(computer):
@@ -140,7 +138,7 @@ def test_slicers_own_python_keeps_the_variables_it_needs(computer):
 
 def test_the_engine_is_checked_with_the_engine_of_this_extension(computer):
     computer.install()
-    assert computer.calls("python")[-1]["environment"]["PYTHONPATH"] == str(MODULE_FOLDER)
+    assert computer.calls("python")[-1]["environment"]["PYTHONPATH"] == str(computer.package)
 
 
 def test_a_proxy_set_in_the_panel_reaches_every_program(computer):
@@ -322,7 +320,7 @@ def test_slicer_closed_during_an_installation_leaves_one_that_continues(computer
     computer.start_and_wait_for("grandchild")
     computer.installer.stop()
     wait_until(lambda: computer.alive() == [], 3)
-    computer.installer = EngineInstaller(MODULE_FOLDER, computer.describe)
+    computer.installer = EngineInstaller(computer.package, computer.describe)
     assert computer.installer.state == "unfinished"
     computer.behave()
     assert computer.install().kind == "installed"
@@ -464,7 +462,7 @@ def test_the_log_is_there_after_a_restart_of_slicer(computer):
     from MedSAM2SlicerLib.EngineInstaller import EngineInstaller
 
     computer.install()
-    assert "Downloading torch" in EngineInstaller(MODULE_FOLDER, computer.describe).logText()
+    assert "Downloading torch" in EngineInstaller(computer.package, computer.describe).logText()
 
 
 def test_slicers_main_thread_is_never_blocked(computer, app):

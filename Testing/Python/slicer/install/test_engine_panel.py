@@ -139,6 +139,46 @@ def test_clearing_the_existing_python_returns_to_the_installed_one(panel, comput
     wait_until(lambda: enginePython() == str(computer.installer.folder().python), 5)
 
 
+def test_a_python_that_a_variable_names_is_what_the_panel_shows(panel, computer, monkeypatch):
+    monkeypatch.setenv("MEDSAM2_ENGINE_PYTHON", sys.executable)
+    panel.update()
+    assert panel.ui.statusLabel.text == f"The engine uses the Python that MEDSAM2_ENGINE_PYTHON names: {sys.executable}"
+    assert shown(panel) == ["check", "repair"]
+    assert panel.ui.repairButton.text == "Install an own one…"
+
+
+def test_a_python_beside_the_source_is_what_the_panel_shows(panel, computer):
+    beside = computer.package.parent / ".venv" / "bin" / "python"
+    beside.parent.mkdir(parents=True)
+    beside.symlink_to(sys.executable)
+    panel.update()
+    assert panel.ui.statusLabel.text == f"The engine uses the Python beside the extension's source: {beside}"
+
+
+@pytest.mark.parametrize("source", ["setting", "variable"])
+def test_a_python_that_is_named_and_not_there_is_said(panel, computer, monkeypatch, source):
+    from MedSAM2SlicerLib.Environment import setEnginePython
+
+    if source == "setting":
+        setEnginePython("/nowhere/python")
+    else:
+        monkeypatch.setenv("MEDSAM2_ENGINE_PYTHON", "/nowhere/python")
+    panel.update()
+    assert panel.ui.statusLabel.text.startswith("There is no Python at /nowhere/python")
+    assert "color" in panel.ui.statusLabel.styleSheet
+    assert shown(panel) == ["install"]
+
+
+def test_check_computes_with_the_python_that_is_used(panel, computer, monkeypatch):
+    python = computer.folder / "named-python"
+    python.write_text((computer.folder / "PythonSlicer").read_text().replace("PythonSlicer", "python"))
+    python.chmod(0o755)
+    monkeypatch.setenv("MEDSAM2_ENGINE_PYTHON", str(python))
+    panel.update()
+    panel.ui.checkButton.click()
+    assert computer.finish().kind == "checked"
+
+
 def test_an_outcome_is_passed_on(panel, computer):
     from MedSAM2SlicerLib.EnginePanel import isSuccess
 
