@@ -58,6 +58,7 @@ class Window:
 
 # Field types are evaluated to read a message, on Python 3.9 too, where `int | None` is an error.
 MaybeIndex = Optional[int]
+MaybeNumber = Optional[float]
 MaybeWindow = Optional[Window]
 
 
@@ -135,6 +136,12 @@ class Propagate(Request):
     `first` and `last` (both or none) are a range known to hold the object; without it, the propagation stops where the
     object ends. `direction` is "both", "up" (nothing below a segment's lowest prompted slice) or "down" (nothing above
     its highest); up is towards higher indices.
+
+    `corrected` is a prompted or kept slice: only that slice, and what lies from there to the next prompted or kept one
+    on each side (or to where the object, or the range, ends), is computed and sent. A slice beyond the end of the
+    object is not sent, so what it holds of an earlier propagation is the host's to clear.
+
+    `policy` names the rule by which followed slices are remembered (docs/corrections.md).
     """
 
     id: str
@@ -147,9 +154,11 @@ class Propagate(Request):
     device: str = "auto"
     window: MaybeWindow = None
     direction: str = BOTH
+    corrected: MaybeIndex = None
+    policy: str = "sam2"
 
     def __post_init__(self) -> None:
-        _check_slice(self.axis, 0)
+        _check_slice(self.axis, self.corrected or 0)
         if self.direction not in DIRECTIONS:
             raise ValueError(f"the direction is one of {', '.join(DIRECTIONS)}, not {self.direction!r}")
         if (self.first is None) != (self.last is None):
@@ -233,7 +242,11 @@ class Progress(Event):
 @tagged("mask_changed")
 @dataclass(frozen=True)
 class MaskChanged(Event):
-    """The new content of one slice of one segment: exactly `region`, nothing else (an empty region: nothing at all)."""
+    """The new content of one slice of one segment: exactly `region`, nothing else (an empty region: nothing at all).
+
+    Between two prompted or kept slices it may be sent twice: as first seen from one of them, then as both directions
+    together see it. The last word counts. `agreement` comes with that: the Dice of the two directions' masks, 0 to 1.
+    """
 
     id: str
     volume_id: str
@@ -243,6 +256,7 @@ class MaskChanged(Event):
     region: MaskRegion
     object_score: float
     predicted_iou: float
+    agreement: MaybeNumber = None
 
 
 @tagged("done")

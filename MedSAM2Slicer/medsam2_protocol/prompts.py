@@ -54,7 +54,7 @@ class PointPrompt:
 @tagged("mask")
 @dataclass(frozen=True)
 class MaskPrompt:
-    """The object's exact mask on one slice; the region lies in that slice."""
+    """The object's exact mask on one slice; the region lies in that slice. An empty one may be kept, not prompted."""
 
     axis: str
     slice: int
@@ -64,7 +64,7 @@ class MaskPrompt:
         _check_slice(self.axis, self.slice)
         axis = axis_kji(self.axis)
         if self.region.is_empty:
-            raise ValueError("a mask prompt needs at least one voxel")
+            return
         if self.region.start_kji[axis] != self.slice or self.region.shape_kji[axis] != 1:
             raise ValueError(f"the mask does not lie in slice {self.slice} of axis {self.axis}")
 
@@ -74,10 +74,23 @@ Prompt = Union[BoxPrompt, PointPrompt, MaskPrompt]
 
 @dataclass(frozen=True)
 class SegmentPrompts:
-    """All prompts of one segment. `segment_id` comes back with every mask."""
+    """All prompts of one segment. `segment_id` comes back with every mask.
+
+    `kept` are slices whose masks stand: locked, approved, edited by hand, or answered before. They are never computed
+    or sent again, whatever prompts lie on them; a propagation remembers them, and meets or ends there as on a prompted
+    slice. A kept slice may be empty: the object is not on it, and nothing is followed across.
+    """
 
     segment_id: str
     prompts: tuple[Prompt, ...]
+    kept: tuple[MaskPrompt, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(isinstance(prompt, MaskPrompt) and prompt.region.is_empty for prompt in self.prompts):
+            raise ValueError("a mask prompt needs at least one voxel")
+        places = [(mask.axis, mask.slice) for mask in self.kept]
+        if len(set(places)) < len(places):
+            raise ValueError("a slice is kept twice; send one mask for it")
 
 
 def axis_ijk(axis: str) -> int:

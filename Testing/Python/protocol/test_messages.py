@@ -62,7 +62,8 @@ def masks(draw: st.DrawFn) -> MaskPrompt:
 
 
 points = st.builds(PointPrompt, st.tuples(coordinates, coordinates, coordinates), st.booleans())
-segments = st.builds(SegmentPrompts, texts, st.lists(boxes() | points | masks(), max_size=3).map(tuple))
+kept = st.lists(masks(), max_size=2, unique_by=lambda mask: (mask.axis, mask.slice)).map(tuple)
+segments = st.builds(SegmentPrompts, texts, st.lists(boxes() | points | masks(), max_size=3).map(tuple), kept)
 ranges = st.none() | st.tuples(indices, indices).map(sorted)
 
 
@@ -71,8 +72,12 @@ def propagations(draw: st.DrawFn) -> Propagate:
     first, last = draw(ranges) or (None, None)
     several = tuple(draw(st.lists(segments, max_size=2)))
     window = draw(st.none() | windows)
+    names = draw(texts), draw(texts)
+    corrected = draw(st.none() | indices)
     return Propagate(
-        draw(texts), draw(texts), several, draw(axes), first, last, draw(texts), draw(texts), window, draw(directions)
+        *(draw(texts), draw(texts), several, draw(axes), first, last, *names, window, draw(directions)),
+        corrected=corrected,
+        policy=draw(texts),
     )
 
 
@@ -104,7 +109,9 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Any]] = {
     ),
     Pong: st.builds(Pong, st.integers()),
     Progress: st.builds(Progress, texts, indices, indices, texts),
-    MaskChanged: st.builds(MaskChanged, texts, texts, texts, axes, indices, regions, numbers, numbers),
+    MaskChanged: st.builds(
+        MaskChanged, texts, texts, texts, axes, indices, regions, numbers, numbers, st.none() | st.floats(0, 1)
+    ),
     Done: st.builds(Done, texts, numbers, indices, indices, texts),
     Failed: st.builds(Failed, texts, texts, texts),
     Cancelled: st.builds(Cancelled, texts),
@@ -140,7 +147,10 @@ def test_every_message_is_one_line_of_ascii(message: Message) -> None:
 @given(any_message, st.data())
 def test_a_message_that_lost_any_obligatory_field_is_refused(message: Message, data: st.DataObject) -> None:
     fields = json.loads(to_json(message))
-    optional = ("modality", "first", "last", "model", "device", "window", "direction", "slices", "encoded")
+    optional = (
+        *("modality", "first", "last", "model", "device", "window", "direction", "slices", "encoded"),
+        *("corrected", "policy", "agreement"),
+    )
     lost = data.draw(st.sampled_from([name for name in fields if name not in optional]))
     if isinstance(message, Done) and lost == "device":
         return
@@ -193,6 +203,23 @@ def test_a_prediction_below_the_first_slice_is_refused() -> None:
 def test_a_request_along_no_axis_is_refused() -> None:
     with pytest.raises(ValueError, match="I, J or K"):
         Propagate("r1", "v1", (), "axial")
+
+
+def test_a_correction_below_the_first_slice_is_refused() -> None:
+    with pytest.raises(ValueError, match="no slice -1"):
+        Propagate("r1", "v1", (), "K", corrected=-1)
+
+
+def test_a_host_that_knows_nothing_of_corrections_is_understood() -> None:
+    fields = json.loads(to_json(propagation()))
+    del fields["corrected"], fields["policy"]
+    assert from_json(json.dumps(fields), Message) == propagation()
+
+
+def test_a_segment_without_kept_slices_is_understood() -> None:
+    fields = json.loads(to_json(Predict("r1", "v1", SegmentPrompts("s1", ()), "K", 1)))
+    del fields["segment"]["kept"]
+    assert from_json(json.dumps(fields), Predict).segment == SegmentPrompts("s1", ())
 
 
 def test_a_mask_of_a_lesion_costs_some_hundred_bytes() -> None:

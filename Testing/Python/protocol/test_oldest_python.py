@@ -20,11 +20,11 @@ from medsam2_protocol.tagged import from_json, to_json
 
 region = MaskRegion((3, 0, 0), (1, 2, 4), "/w==")
 prompts = (BoxPrompt("K", 3, (1, 2), (4, 5)), PointPrompt((1.5, 2, 3), False), MaskPrompt("K", 3, region))
-segment = SegmentPrompts("s1", prompts)
+segment = SegmentPrompts("s1", prompts, (MaskPrompt("K", 3, region),))
 for message in (
     Predict("r1", "v1", segment, "K", 3, window=Window(-160, 240)),
     Propagate("r2", "v1", (segment,), "K"),
-    Propagate("r3", "v1", (segment,), "K", 0, 9),
+    Propagate("r3", "v1", (segment,), "K", 0, 9, corrected=3, policy="gated"),
 ):
     assert from_json(to_json(message), Message) == message
 assert region.voxels().all()

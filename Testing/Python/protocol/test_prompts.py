@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medsam2_protocol.masks import EMPTY_REGION, region_of_slice
-from medsam2_protocol.prompts import BoxPrompt, MaskPrompt, PointPrompt, axis_ijk, axis_kji, slice_of_prompt
+from medsam2_protocol.prompts import (
+    BoxPrompt,
+    MaskPrompt,
+    PointPrompt,
+    SegmentPrompts,
+    axis_ijk,
+    axis_kji,
+    slice_of_prompt,
+)
 
 coordinates = st.floats(-1e4, 1e4)
 
@@ -97,4 +105,14 @@ def test_a_mask_off_its_slice_is_refused(a_slice_mask: np.ndarray, axis: str, in
 
 def test_an_empty_mask_is_no_prompt() -> None:
     with pytest.raises(ValueError, match="at least one voxel"):
-        MaskPrompt("K", 0, EMPTY_REGION)
+        SegmentPrompts("s1", (MaskPrompt("K", 0, EMPTY_REGION),))
+
+
+def test_an_empty_slice_can_be_kept() -> None:
+    empty = MaskPrompt("K", 0, EMPTY_REGION)
+    assert SegmentPrompts("s1", (), (empty,)).kept == (empty,)
+
+
+def test_a_slice_is_kept_once() -> None:
+    with pytest.raises(ValueError, match="kept twice"):
+        SegmentPrompts("s1", (), (MaskPrompt("K", 0, EMPTY_REGION), MaskPrompt("K", 0, EMPTY_REGION)))
