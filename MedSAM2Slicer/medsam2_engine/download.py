@@ -27,7 +27,7 @@ from medsam2_engine.models import CheckpointFile
 TIMEOUT_S = 30.0  # without a single byte
 ATTEMPTS = 5  # in a row without a single byte more
 _CHUNK = 1 << 18
-_KEPT = "What has arrived is kept; the same command goes on from there."
+_KEPT = "What has arrived is kept; the next attempt goes on from there."
 
 Progress = Callable[[int, int], None]
 
@@ -75,7 +75,9 @@ def download(
 def address_of(file: CheckpointFile, mirror: str) -> str:
     """Where a file is fetched from."""
     if not (mirror or file.url):
-        raise NoSuchModel(f"Nobody publishes an address of {file.name}. Copy the file with `medsam2 models add`.")
+        raise NoSuchModel(
+            f"Nobody publishes an address of {file.name}. Add the file from a disk (`medsam2 models add`)."
+        )
     url = f"{mirror.rstrip('/')}/{urllib.parse.quote(file.name)}" if mirror else file.url
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise NoSuchModel(f"{url} is no web address. Give one that begins with https://.")
@@ -186,7 +188,7 @@ def _require_plausible(order: _Order, answer: Any, total: int) -> None:
     if answer.headers.get_content_type() == "text/html":
         raise NoSuchModel(
             f"{order.url} answers with a web page, perhaps for a login or a licence. Download the file in a browser "
-            "and copy it with `medsam2 models add`."
+            "and add it from there (`medsam2 models add`)."
         )
     if order.file.size and total and total != order.file.size:
         order.forget()
@@ -221,17 +223,17 @@ def _require_room(file: CheckpointFile, part: Path) -> None:
     if missing > free:
         raise UnwritableResult(
             f"{file.name} needs {missing / 1e6:.0f} MB more, and {part.parent} has {free / 1e6:.0f} MB free. "
-            "Make room, or set MEDSAM2_MODELS to a folder on another disk."
+            "Make room, or choose a folder for models on another disk (`MEDSAM2_MODELS`)."
         )
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> str:
     if error.code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
         return (
-            f"{url} wants a login (HTTP {error.code}). Download the file in a browser and copy it with "
-            "`medsam2 models add`."
+            f"{url} wants a login (HTTP {error.code}). Download the file in a browser and add it from "
+            "there (`medsam2 models add`)."
         )
-    return f"{url} cannot be had (HTTP {error.code} {error.reason}). Try later, or give a --mirror."
+    return f"{url} cannot be had (HTTP {error.code} {error.reason}). Try later, or another address (`--mirror`)."
 
 
 def _read(path: Path) -> str:

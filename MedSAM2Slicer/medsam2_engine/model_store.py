@@ -74,7 +74,7 @@ def add_own(source: Path, entry: ModelEntry) -> Path:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", entry.id):
         raise NoSuchModel(f"{entry.id!r} is no usable id. Take small letters, digits, dots and hyphens.")
     if any(entry.id == other.id for other in all_models()):
-        raise NoSuchModel(f"There is a model {entry.id!r} already. Choose another --id, or remove that one.")
+        raise NoSuchModel(f"There is a model {entry.id!r} already. Choose another name (`--id`), or remove that one.")
     folder = models_folder() / entry.id
     paths = [source / name for name in _names_in(source)] if source.is_dir() else [source]
     _copy([(path, path.name) for path in paths], folder)
@@ -127,6 +127,14 @@ def remove_model(entry: ModelEntry) -> Path:
     return folder
 
 
+def whole(path: Path) -> Path:
+    """The folder, where somebody named one file of a model that is a folder; otherwise the path itself."""
+    for names in (ADAPTER_FILES, FOLDER_FILES):
+        if path.is_file() and path.name in names and all((path.parent / name).is_file() for name in names):
+            return path.parent
+    return path
+
+
 def _names_in(folder: Path) -> tuple[str, ...]:
     for names in (ADAPTER_FILES, FOLDER_FILES):
         if all((folder / name).is_file() for name in names):
@@ -155,7 +163,7 @@ def _copy(pairs: list[tuple[Path, str]], folder: Path) -> None:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise UnwritableResult(
-            f"{folder} cannot be written ({error.strerror}). Make room, or set MEDSAM2_MODELS."
+            f"{folder} cannot be written ({error.strerror}). Make room, or choose another folder for models (`MEDSAM2_MODELS`)."
         ) from error
 
 

@@ -215,7 +215,7 @@ def _received(folder: Path) -> dict[str, CheckpointFile]:
 
 def _way_to(entry: ModelEntry) -> str:
     if entry.is_downloadable:
-        return f"Download it with `medsam2 models download {entry.id}`, or copy it with `medsam2 models add`."
+        return f"Download it (`medsam2 models download {entry.id}`), or add it from a disk (`medsam2 models add`)."
     return "Reinstall the extension or the engine package."
 
 

@@ -1,7 +1,8 @@
 """`medsam2 models`: which models there are, what each is made of, and how they come here and go again.
 
 Nothing is downloaded but by `download`, and weights whose licence restricts their use only with `--accept-licence`.
-`--json` is for programs: a list as one array, the progress of a download as one object a line.
+`--json` is for programs: a list as one array, the progress of a download as one object a line, and the end of a command
+as one object with `end`, what it is about, and `text`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import argparse
 import json
 import os
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from medsam2_engine import models_answers
 from medsam2_engine.download import DownloadCancelled
 from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.exit_codes import ExitCode, run_guarded
@@ -26,20 +27,13 @@ from medsam2_engine.model_store import (
     listed_with_content,
     own_entry,
     remove_model,
+    whole,
 )
-from medsam2_engine.models import (
-    ModelEntry,
-    all_models,
-    expected_files,
-    find_checkpoint,
-    find_model,
-    is_installed,
-    user_models,
-)
-from medsam2_engine.user_folders import cache_folder, models_folder
-from medsam2_protocol.tagged import to_jsonable
+from medsam2_engine.models import ModelEntry, all_models, find_model, is_installed, user_models
+from medsam2_engine.models_answers import Answer
+from medsam2_engine.user_folders import models_folder
 
-MISSING = "not published"
+FOR_PROGRAMS = "for programs: one JSON object a line"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,9 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         ("verify", "check size and SHA-256 of its files"),
         ("remove", "delete a downloaded or added model"),
     ):
-        actions.add_parser(name, help=text).add_argument("id", help="the model's id, for example embedded")
+        about = actions.add_parser(name, help=text)
+        about.add_argument("id", help="the model's id, for example embedded")
+        if name != "info":
+            about.add_argument("--json", action="store_true", help=FOR_PROGRAMS)
     _add_download(actions.add_parser("download", help="fetch a model from its authors, or from a mirror"))
     _add_add(actions.add_parser("add", help="copy a model from a disk: a listed one, your own, or an adapter"))
+    recognise = actions.add_parser("recognise", help="say what a file or folder is, and add nothing")
+    _add_path(recognise)
     return parser
 
 
@@ -72,32 +71,33 @@ def _add_download(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the model's id")
     parser.add_argument("--accept-licence", action="store_true", help="you have read the licence, and keep to it")
     parser.add_argument("--mirror", metavar="URL", default=os.environ.get(MIRROR_VARIABLE, ""), help="fetch from here")
-    parser.add_argument("--json", action="store_true", help="progress as one JSON object a line")
+    parser.add_argument("--json", action="store_true", help=f"{FOR_PROGRAMS}, progress among them")
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", type=Path, help=".pt, .pth or .safetensors, or a folder")
+    _add_path(parser)
     parser.add_argument("--id", help="a listed model, or the name of your own")
     parser.add_argument("--title", default="", help="shown in lists")
-    parser.add_argument("--image-size", type=int, default=0, metavar="N", help="pixels the model was trained on")
     parser.add_argument("--base", default="", metavar="ID", help="the model that an adapter is for")
+
+
+def _add_path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", type=Path, help=".pt, .pth or .safetensors, or a folder")
+    parser.add_argument("--image-size", type=int, default=0, metavar="N", help="pixels the model was trained on")
+    parser.add_argument("--json", action="store_true", help=FOR_PROGRAMS)
 
 
 def _run(arguments: argparse.Namespace) -> ExitCode:
     if arguments.action in (None, "list"):
         as_json = arguments.action is not None and arguments.json
-        print(_as_json() if as_json else "\n".join(_line(entry) for entry in all_models()))
+        print(models_answers.list_as_json() if as_json else models_answers.list_as_text())
         return ExitCode.OK
-    if arguments.action == "add":
-        print(_added(arguments))
-        return ExitCode.OK
-    entry = find_model(arguments.id)
     if arguments.action == "download":
-        return _download(entry, arguments)
-    if arguments.action == "remove":
-        print(f"{entry.id}: {remove_model(entry)} was deleted.")
+        return _download(find_model(arguments.id), arguments)
+    if arguments.action == "info":
+        print(models_answers.description(find_model(arguments.id)))
     else:
-        print(_description(entry) if arguments.action == "info" else _verified(entry))
+        print(_ANSWERS[arguments.action](arguments).line(arguments.json))
     return ExitCode.OK
 
 
@@ -108,15 +108,14 @@ def _download(entry: ModelEntry, arguments: argparse.Namespace) -> ExitCode:
             "--accept-licence."
         )
     if is_installed(entry):
-        print(_verified(entry))
+        print(models_answers.verified(entry).line(arguments.json))
         return ExitCode.OK
     try:
         folder = download_model(entry, arguments.mirror, _JsonProgress() if arguments.json else _LineProgress())
     except (DownloadCancelled, KeyboardInterrupt):
         print("\nmedsam2: stopped. What has arrived is kept; the same command goes on from there.", file=sys.stderr)
         return ExitCode.INTERRUPTED
-    if not arguments.json:
-        print(f"{entry.id}: now in {folder}")
+    print(models_answers.installed(entry, folder).line(arguments.json))
     return ExitCode.OK
 
 
@@ -142,18 +141,50 @@ class _JsonProgress:
             print(json.dumps({"done": done, "total": total}), flush=True)
 
 
-def _added(arguments: argparse.Namespace) -> str:
-    path: Path = arguments.path
-    if not path.exists():
-        raise NoSuchModel(f"There is no file or folder {path}.")
+def _verified(arguments: argparse.Namespace) -> Answer:
+    return models_answers.verified(find_model(arguments.id))
+
+
+def _removed(arguments: argparse.Namespace) -> Answer:
+    entry = find_model(arguments.id)
+    return models_answers.removed(entry, remove_model(entry))
+
+
+def _added(arguments: argparse.Namespace) -> Answer:
+    path = _existing(arguments.path)
     listed = _listed_for(path, arguments.id)
     if listed:
-        return f"{listed.id}: now in {add_listed(listed, path)}"
+        return models_answers.added(listed, add_listed(listed, path))
     if not arguments.id:
-        raise NoSuchModel("This is none of the listed models. Name it with --id, in small letters, digits and hyphens.")
+        raise NoSuchModel(
+            "This is none of the listed models. Give it a name (`--id`), in small letters, digits and hyphens."
+        )
     entry, facts = _own(path, arguments)
-    folder = add_own(path, entry)
-    return f"{entry.id}: now in {folder}\n{facts}"
+    return models_answers.added(entry, add_own(path, entry), facts)
+
+
+def _recognised(arguments: argparse.Namespace) -> Answer:
+    path = _existing(arguments.path)
+    listed = _listed_for(path, None)
+    if listed:
+        facts = {"kind": "listed", "id": listed.id, "title": listed.title}
+        return Answer("recognised", f"This is {listed.title}, as its authors published it.", facts)
+    if _is_adapter(path):
+        return Answer("recognised", _adapter(path), {"kind": "adapter"})
+    from medsam2_engine.recognition import recognise_checkpoint
+
+    found = recognise_checkpoint(path, arguments.image_size)
+    facts = {"kind": "checkpoint", "backend": found.backend, "image_size": found.image_size}
+    return Answer("recognised", found.summary, facts)
+
+
+_ANSWERS = {"verify": _verified, "remove": _removed, "add": _added, "recognise": _recognised}
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise NoSuchModel(f"There is no file or folder {path}.")
+    return whole(path)
 
 
 def _listed_for(path: Path, model_id: str | None) -> ModelEntry | None:
@@ -167,7 +198,7 @@ def _own(path: Path, arguments: argparse.Namespace) -> tuple[ModelEntry, str]:
     """The entry for a user's model, after it was loaded once. torch is imported only here."""
     from medsam2_engine.recognition import recognise_adapter, recognise_checkpoint
 
-    if path.is_dir() and (path / ADAPTER_FILES[0]).is_file():
+    if _is_adapter(path):
         recognise_adapter(path, arguments.base)
         size = find_model(arguments.base).input_policy.size
         entry = own_entry(arguments.id, arguments.title, "sam2", "", size, arguments.base)
@@ -177,57 +208,16 @@ def _own(path: Path, arguments: argparse.Namespace) -> tuple[ModelEntry, str]:
     return entry, found.summary
 
 
-def _as_json() -> str:
-    entries = [
-        to_jsonable(entry)
-        | {"installed": is_installed(entry), "size": entry.size, "downloadable": entry.is_downloadable}
-        for entry in all_models()
-    ]
-    return json.dumps(entries, indent=2, ensure_ascii=False)
+def _is_adapter(path: Path) -> bool:
+    return path.is_dir() and (path / ADAPTER_FILES[0]).is_file()
 
 
-def _line(entry: ModelEntry) -> str:
-    state = "installed" if is_installed(entry) else "not installed"
-    size = f"{entry.size / 1e6:7.1f} MB" if entry.size else "    ? MB  "
-    return f"{entry.id:<24} {state:<14} {size}  {entry.title}"
+def _adapter(path: Path) -> str:
+    from medsam2_engine.adapters import read_adapter
+    from medsam2_engine.model.errors import ModelError
 
-
-def _verified(entry: ModelEntry) -> str:
-    folder = find_checkpoint(entry)
-    expected = expected_files(entry, folder)
-    files = "\n".join(f"  {file.sha256}  {file.name}" for file in expected)
-    word = "published" if all(file.sha256 for file in entry.files) else "first received (no checksum is published)"
-    return f"{entry.id}: all {len(expected)} files in {folder} are as {word}.\n{files}"
-
-
-def _description(entry: ModelEntry) -> str:
-    policy = entry.input_policy
-    crop = f", {policy.crop_over_box:g} times the box" if policy.crop_over_box else ""
-    facts = {
-        "Id": entry.id,
-        "Title": entry.title,
-        "Purpose": entry.purpose,
-        "Installed": "yes" if is_installed(entry) else "no",
-        "Adapts": entry.base,
-        "Input": f"{policy.kind.replace('_', ' ')}, {policy.size} x {policy.size} pixels{crop}",
-        "Licence": f"{entry.licence}. {entry.licence_note}",
-        "Trained on": "\n".join(f"{data.name}: {data.licence}" for data in entry.training_data),
-        "Citation": entry.citation,
-        "Files": "\n".join(_file(entry)),
-        "Folder": str(models_folder() / entry.id),
-        "Cache": str(cache_folder()),
-    }
-    return "\n".join(_fact(name, text) for name, text in facts.items() if text)
-
-
-def _file(entry: ModelEntry) -> list[str]:
-    return [
-        f"{file.name}, {file.size or MISSING} bytes, sha256 {file.sha256 or MISSING}"
-        + (f"\n{file.url}" if file.url else "")
-        for file in entry.files
-    ]
-
-
-def _fact(name: str, text: str) -> str:
-    wrapped = [part for line in text.splitlines() for part in textwrap.wrap(line, 100, subsequent_indent="  ")]
-    return "\n".join(f"{label:<12}{part}" for label, part in zip([name] + [""] * len(wrapped), wrapped, strict=False))
+    try:
+        count = len(read_adapter(path).factors)
+    except ModelError as error:
+        raise NoSuchModel(str(error)) from error
+    return f"Recognised as a LoRA adapter of {count} layers. Name the model it was trained on (`--base`)."

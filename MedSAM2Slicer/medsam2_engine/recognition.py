@@ -50,10 +50,10 @@ def recognise_adapter(folder: Path, base: str) -> None:
         NoSuchModel: no base was named, it is not installed, or the adapter does not fit it.
     """
     if not base:
-        raise NoSuchModel(f"{folder} is an adapter. Name the model it was trained on with --base.")
+        raise NoSuchModel(f"{folder} is an adapter. Name the model it was trained on (`--base`).")
     entry = find_model(base)
     if entry.backend != "sam2" or entry.base:
-        raise NoSuchModel(f"Adapters are laid over SAM 2 models; {base} is none. Name another --base.")
+        raise NoSuchModel(f"Adapters are laid over SAM 2 models; {base} is none. Name another base (`--base`).")
     try:
         read_adapter(folder).laid_over(read_base_state(entry))
     except ModelError as error:
@@ -86,7 +86,7 @@ def _recognise_file(path: Path, image_size: int) -> Recognised:
     hint = (
         ""
         if image_size
-        else f" Trained on another size than {DEFAULT_IMAGE_SIZE} (MedSAM2: 512)? Add it again with --image-size."
+        else f" Trained on another size than {DEFAULT_IMAGE_SIZE} (MedSAM2: 512)? Add it with that size (`--image-size`)."
     )
     return _checked(name, config, path, f"Recognised as {name} at {config.image_size} pixels.{hint}")
 

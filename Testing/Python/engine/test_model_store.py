@@ -103,7 +103,36 @@ def test_an_unpublished_checksum_is_that_of_the_first_file(
 def test_progress_for_a_program_is_one_object_a_line(listed: ModelEntry, capsys: Any) -> None:
     run("download", "tiny", "--json")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[-1] == {"done": len(CONTENT), "total": len(CONTENT)}
+    assert lines[-2] == {"done": len(CONTENT), "total": len(CONTENT)}
+    assert (lines[-1]["end"], lines[-1]["id"], lines[-1]["published"]) == ("installed", "tiny", True)
+
+
+def test_every_end_for_a_program_is_one_object(listed: ModelEntry, server: FileServer, capsys: Any) -> None:
+    ends = []
+    for arguments in (["download"], ["download"], ["verify"], ["remove"]):
+        run(*arguments, "tiny", "--json")
+        ends.append(json.loads(capsys.readouterr().out.splitlines()[-1]))
+    assert [end["end"] for end in ends] == ["installed", "verified", "verified", "removed"]
+    assert ends[0]["files"] == [{"name": "model.pt", "size": len(CONTENT), "sha256": server.sha256}]
+
+
+def test_the_list_for_a_program_says_what_can_be_done_with_each(
+    listed: ModelEntry, own_folders: Path, capsys: Any
+) -> None:
+    run("download", "tiny", "--json")
+    capsys.readouterr()
+    run("list", "--json")
+    embedded, tiny = json.loads(capsys.readouterr().out)
+    assert (embedded["installed"], embedded["removable"], embedded["own"]) == (True, False, False)
+    assert (tiny["installed"], tiny["removable"], tiny["place"]) == (True, True, str(own_folders / "tiny"))
+
+
+def test_a_listed_model_is_recognised_by_its_content(listed: ModelEntry, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "renamed.bin").write_bytes(CONTENT)
+    assert run("recognise", tmp_path / "renamed.bin", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["id"]) == ("listed", "tiny")
+    assert not is_installed(listed)
 
 
 def test_a_mirror_is_asked_instead_of_the_authors(listed: ModelEntry, server: FileServer) -> None:

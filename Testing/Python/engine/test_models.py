@@ -113,7 +113,7 @@ def test_addresses_are_encrypted_and_checksums_are_checksums() -> None:
 
 
 def test_a_model_that_can_be_downloaded_says_how(tmp_path: Path) -> None:
-    with pytest.raises(NoSuchModel, match=r"not installed\. Download it with `medsam2 models download sam2\.1-tiny`"):
+    with pytest.raises(NoSuchModel, match=r"not installed\. Download it \(`medsam2 models download sam2\.1-tiny`\)"):
         find_checkpoint(find_model("sam2.1-tiny"), (tmp_path,))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,20 @@ def test_without_a_size_the_published_one_is_taken_and_said(fine_tuned: Path, ca
     assert models_command.main(["add", str(fine_tuned), "--id", "liver"]) == 0
     assert "--image-size" in capsys.readouterr().out
     assert find_model("liver").input_policy.size == 1024
+
+
+def test_recognising_a_checkpoint_adds_nothing(fine_tuned: Path, tmp_path: Path, capsys: Any) -> None:
+    assert models_command.main(["recognise", str(fine_tuned), "--image-size", "512", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["image_size"]) == ("checkpoint", 512)
+    assert "sam2.1_hiera_tiny" in found["text"]
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_file_of_a_transformers_folder_stands_for_the_folder(capsys: Any) -> None:
+    folder = find_checkpoint(find_model("embedded"))
+    assert models_command.main(["recognise", str(folder / "model.safetensors")]) == 0
+    assert "as in its config.json, 128 pixels" in capsys.readouterr().out
 
 
 def test_a_transformers_folder_says_itself_what_it_is(capsys: Any) -> None:
