@@ -90,7 +90,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._embedEnginePanel()
         self._embedWindowPanel()
         self._embedLesionPanel()
-        self.engine.onChanged = self.controller.onChanged = self.updatePanels
+        self.engine.onChanged = self.controller.news.onChanged = self.updatePanels
         self.shortcuts = Shortcuts(
             {
                 "B": lambda: self.controller.toggleTool(BOX),
@@ -214,12 +214,12 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _embedWindowPanel(self):
         self.windowPanel = WindowPanel(self.resourcePath("UI/WindowPanel.ui"))
         self.windowPanel.onChosen = self.onWindowChosen
-        self.controller.windowFor = lambda prompts, index: windowOfRequest(self._parameters, index)
+        self.controller.runs.windowFor = lambda prompts, index: windowOfRequest(self._parameters, index)
         self.ui.inputsButton.layout().addRow(_("Window:"), self.windowPanel.widget)
 
     def _embedLesionPanel(self):
         self.lesionPanel = LesionPanel(self.resourcePath("UI/LesionPanel.ui"), self.controller)
-        self.ui.segmentButton.layout().insertWidget(1, self.lesionPanel.widget)
+        self.ui.segmentButton.layout().insertWidget(0, self.lesionPanel.widget)
 
     def _observeScene(self):
         scene = slicer.mrmlScene

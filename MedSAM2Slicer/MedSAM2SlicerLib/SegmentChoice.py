@@ -5,10 +5,13 @@ The parameter node knows; this reads and changes it. Without a scene (`parameter
 
 from __future__ import annotations
 
+from typing import Optional
+
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.PromptMarkups import promptsOf
+from medsam2_protocol.prompts import slice_of_prompt
+from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt, axisOf, promptsOf, readPrompt
 from MedSAM2SlicerLib.SegmentWriter import SegmentWriter, addSegment, prepareSegmentation
 
 
@@ -46,6 +49,12 @@ class SegmentChoice:
         if self.volumeNode is None or self.segmentationNode is None:
             return []
         return promptsOf(self.volumeNode, self.segmentationNode, self.segmentId)
+
+    def promptsAlong(self, axis: str, index: Optional[int] = None) -> tuple[PlacedPrompt, ...]:
+        """Those made on slices of this axis, on one of them or all, oldest first; what is on no voxel is left out."""
+        nodes = [node for node in self.promptNodes() if axisOf(node) == axis]
+        prompts = [prompt for prompt in map(readPrompt, nodes) if prompt is not None]
+        return tuple(one for one in prompts if index is None or slice_of_prompt(one, axis) == index)
 
     def isOf(self, writer: SegmentWriter) -> bool:
         """Whether that writer writes what is chosen."""

@@ -151,7 +151,7 @@ def test_what_came_is_not_kept_over_a_segment_that_was_changed_since(shown, fake
     import slicer
 
     cancelled(shown, fake_engine, wait_until)
-    shown.controller.discardPreview()
+    shown.controller.previewing.discard()
     painted = np.zeros((20, 40, 44), np.uint8)
     painted[3, 3:6, 3:6] = 1
     parameters = shown.parameters

@@ -144,7 +144,7 @@ def test_moving_a_box_of_an_earlier_slice_previews_that_slice(shown, mouse, wait
     import slicer
 
     preview(shown, mouse, wait_until)
-    first = shown.controller._preview.promptNode
+    first = shown.controller.previewing.promptNode
     slicer.modules.markups.logic().JumpSlicesToLocation(22.0, 20.0, 12.0, False)
     preview(shown, mouse, wait_until, from_ijk=(10, 8, 12), to_ijk=(34, 32, 12))
     first.SetSize(8, 8, 1)
@@ -167,8 +167,8 @@ def test_a_propagation_uses_the_boxes_of_all_slices(shown, mouse, wait_until):
 
 def test_boxes_along_another_axis_are_left_out_and_that_is_said(shown, mouse, wait_until):
     said = []
-    changed = shown.controller.onChanged
-    shown.controller.onChanged = lambda: (changed(), said.append(shown.ui.messageLabel.text))
+    changed = shown.controller.news.onChanged
+    shown.controller.news.onChanged = lambda: (changed(), said.append(shown.ui.messageLabel.text))
     preview(shown, mouse, wait_until, view="Green", from_ijk=(10, 19.5, 3), to_ijk=(34, 19.5, 17))
     propagated(shown, mouse, wait_until)
     assert any("1 of 2 prompts" in text for text in said)
@@ -265,7 +265,7 @@ def test_a_box_that_reaches_over_the_edge_is_clipped(shown, mouse, wait_until):
     from MedSAM2SlicerLib.PromptMarkups import readPrompt
 
     preview(shown, mouse, wait_until, from_ijk=(10, 8, 10), to_ijk=(46, 32, 10))
-    assert readPrompt(shown.controller._preview.promptNode).max[0] == 43
+    assert readPrompt(shown.controller.previewing.promptNode).max[0] == 43
 
 
 def test_a_box_in_an_oblique_view_is_refused(shown, mouse):

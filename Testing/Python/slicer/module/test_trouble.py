@@ -44,8 +44,8 @@ def expected_mask(ball):
 
 def test_a_worker_killed_in_the_middle_is_restarted_and_the_same_request_succeeds(propagating, wait_until, ball, mouse):
     module, said = propagating("slow", "normal"), []
-    changed = module.controller.onChanged
-    module.controller.onChanged = lambda: (changed(), said.append(module.ui.messageLabel.text))
+    changed = module.controller.news.onChanged
+    module.controller.news.onChanged = lambda: (changed(), said.append(module.ui.messageLabel.text))
     os.kill(module.engine.pid, signal.SIGKILL)
     assert "Done" in ends(module, wait_until)
     assert any("stopped unexpectedly" in text and "started again" in text for text in said)
@@ -277,7 +277,7 @@ def test_a_box_drawn_in_any_view_of_an_oblique_moved_volume_hits_its_voxels(
     mouse.drag(view, volume, from_ijk, to_ijk)
     wait_until(lambda: not module.controller.isBusy)
     assert module.controller.hasPreview, module.controller.message
-    box = readPrompt(module.controller._preview.promptNode)
+    box = readPrompt(module.controller.previewing.promptNode)
     assert (box.axis, box.slice) == ("IJK"[axis], 9)
     drawn = [np.delete(from_ijk, axis), np.delete(to_ijk, axis)]
     assert np.abs(np.array([box.min, box.max]) - drawn).max() <= 0.5

@@ -61,12 +61,12 @@ def redo(module, wait_until):
 def prompts(module):
     from MedSAM2SlicerLib.PromptMarkups import readPrompt
 
-    return [readPrompt(node) for node in module.controller._choice.promptNodes()]
+    return [readPrompt(node) for node in module.controller.choice.promptNodes()]
 
 
 def segment(module):
     """The segment without a preview in it."""
-    module.controller._removePreview()
+    module.controller.previewing.remove()
     return module.mask(module.volume)
 
 
@@ -114,7 +114,7 @@ def test_undo_of_a_point_previews_the_slice_with_what_is_left(shown, wait_until)
 
 def test_a_prompt_that_was_moved_goes_back(shown, wait_until):
     point(shown, wait_until)
-    node = shown.controller._choice.promptNodes()[0]
+    node = shown.controller.choice.promptNodes()[0]
     node.SetNthControlPointPositionWorld(0, 20.0, 19.0, 10.0)
     wait_until(lambda: shown.controller.isBusy)
     wait_until(idle(shown))
@@ -126,7 +126,7 @@ def test_a_prompt_that_was_moved_goes_back(shown, wait_until):
 
 def test_a_move_that_has_just_happened_is_undone_too(shown, wait_until):
     point(shown, wait_until)
-    shown.controller._choice.promptNodes()[0].SetNthControlPointPositionWorld(0, 20.0, 19.0, 10.0)
+    shown.controller.choice.promptNodes()[0].SetNthControlPointPositionWorld(0, 20.0, 19.0, 10.0)
     undo(shown, wait_until)
     assert prompts(shown)[0].ijk == (22, 20, 10)
 
@@ -135,7 +135,7 @@ def test_a_prompt_that_was_deleted_in_another_module_comes_back(shown, wait_unti
     import slicer
 
     point(shown, wait_until)
-    slicer.mrmlScene.RemoveNode(shown.controller._choice.promptNodes()[0])
+    slicer.mrmlScene.RemoveNode(shown.controller.choice.promptNodes()[0])
     assert prompts(shown) == []
     undo(shown, wait_until)
     assert prompts(shown)[0].ijk == (22, 20, 10)
@@ -215,7 +215,7 @@ def test_after_any_sequence_undo_restores_the_beginning_and_redo_the_end(shown, 
         lambda: propagate(shown, wait_until),
         lambda: undo(shown, wait_until),
         lambda: redo(shown, wait_until),
-        lambda: shown.controller.discardPreview(),
+        lambda: shown.controller.previewing.discard(),
     ]
     for _ in range(14):
         dice.choice(actions)()

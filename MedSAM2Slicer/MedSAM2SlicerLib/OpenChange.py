@@ -1,0 +1,61 @@
+"""The one change of the chosen segment that is open at a time: a preview in it, or a propagation that goes on."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from medsam2_protocol.messages import MaskChanged
+from MedSAM2SlicerLib.News import News
+from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.SegmentWriter import CannotWrite, SegmentWriter
+
+
+class OpenChange:
+    """`writer` is None while nothing is open."""
+
+    def __init__(self, choice: SegmentChoice, news: News) -> None:
+        self.writer: Optional[SegmentWriter] = None
+        self._choice = choice
+        self._news = news
+
+    def open(self) -> bool:
+        """Begin to write to the chosen segment, made if it is missing. Returns False, and says why, if it cannot be."""
+        segmentationNode = self._choice.require()
+        writer = SegmentWriter(self._choice.volumeNode, segmentationNode, self._choice.segmentId)
+        try:
+            writer.begin()
+        except CannotWrite as error:
+            self._news.say(str(error), isError=True)
+            return False
+        self.writer = writer
+        return True
+
+    def write(self, event: MaskChanged) -> bool:
+        """One slice. Returns False, and forgets the change, if the segment is gone."""
+        if not self.writer.isPossible():
+            self.forget()
+            return False
+        self.writer.write(event.axis, event.slice, event.region)
+        return True
+
+    def startOver(self) -> None:
+        """As it was when it was opened."""
+        self.writer.revert()
+        self.writer.begin()
+
+    def take(self) -> Optional[SegmentWriter]:
+        """Whoever takes it ends or reverts it; here nothing is open any more."""
+        writer, self.writer = self.writer, None
+        return writer
+
+    def revert(self) -> None:
+        writer = self.take()
+        if writer is not None:
+            writer.revert()
+
+    def forget(self) -> None:
+        """The segment is gone, or is another scene's."""
+        self.writer = None
+
+    def isIn(self, segmentationNode) -> bool:
+        return self.writer is not None and self.writer.segmentationNode is segmentationNode

@@ -1,0 +1,113 @@
+"""One slice of the chosen segment, predicted from all prompts on it and shown in the segment as a preview."""
+
+from __future__ import annotations
+
+from slicer.i18n import tr as _
+
+from medsam2_protocol.messages import Done, End, Failed, MaskChanged
+from medsam2_protocol.prompts import BoxPrompt, slice_of_prompt
+from MedSAM2SlicerLib import Sentences
+from MedSAM2SlicerLib.EngineRuns import EngineRuns
+from MedSAM2SlicerLib.News import News
+from MedSAM2SlicerLib.OpenChange import OpenChange
+from MedSAM2SlicerLib.Preview import Preview
+from MedSAM2SlicerLib.PromptMarkups import axisOf, readPrompt, sliceOf
+from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+
+
+class Previewing:
+    """A new preview takes the place of the one before. Nothing is asked and nothing written during a propagation."""
+
+    def __init__(self, choice: SegmentChoice, runs: EngineRuns, change: OpenChange, news: News) -> None:
+        self._choice = choice
+        self._runs = runs
+        self._change = change
+        self._news = news
+        self._preview = Preview()
+
+    @property
+    def isThere(self) -> bool:
+        return self._preview.isThere
+
+    @property
+    def promptNode(self):
+        """The prompt that the preview is for, or None."""
+        return self._preview.promptNode
+
+    def predict(self, node) -> None:
+        """Ask for the slice of one prompt."""
+        self.stop()
+        prompt = readPrompt(node)
+        if prompt is None:
+            self._news.say(_("The prompt lies outside the volume. Move it back or make another one."), isError=True)
+            return
+        axis, index = axisOf(node), slice_of_prompt(prompt, axisOf(node))
+        prompts = self._choice.promptsAlong(axis, index)
+        if not any(isinstance(one, BoxPrompt) or one.positive for one in prompts):
+            self._news.say(
+                _("Click into the object first (P), or draw a box (B): here it is only said what it is not.")
+            )
+        elif self._change.open():
+            self._preview.promptNode = node
+            name = Sentences.sliceName(axis, index)
+            self._news.say(_("Computing the preview of slice {slice}…").format(slice=name))
+            self._runs.predict(prompts, axis, index, self._onMask, self._change.startOver, self._onEnd)
+
+    def predictOn(self, axis: str, index: int) -> bool:
+        """That slice, if there are prompts on it; returns whether there are."""
+        for node in reversed(self._choice.promptNodes()):
+            if (axisOf(node), sliceOf(node)) == (axis, index):
+                self.predict(node)
+                return True
+        return False
+
+    def close(self) -> None:
+        """Out of the segment, but known still."""
+        self._preview.hide()
+        self._change.revert()
+
+    def remove(self) -> None:
+        self.close()
+        self._preview.forget()
+
+    def stop(self) -> None:
+        """What is asked and what is shown."""
+        self._runs.drop()
+        self.remove()
+
+    def reopen(self) -> None:
+        """What was there before a propagation that left nothing."""
+        mask = self._preview.mask
+        if mask is not None and self._change.open():
+            self._change.write(mask)
+            self._show()
+
+    def discard(self) -> None:
+        """The preview goes, and the prompt that it came from."""
+        node = self._preview.promptNode
+        self.remove()
+        if node is not None and node.GetScene() is not None:
+            node.GetScene().RemoveNode(node)
+        self._news.say("")
+
+    def forget(self) -> None:
+        """It became a result, or is another scene's."""
+        self._preview.forget()
+
+    def _onMask(self, event: MaskChanged) -> None:
+        self._preview.mask = event
+        if not self._change.write(event):
+            self.stop()
+            self._news.say(_("The segment was deleted; the computation was stopped."), isError=True)
+
+    def _onEnd(self, end: End) -> None:
+        if isinstance(end, Done) and self._preview.isThere:
+            self._show()
+            return
+        self.remove()
+        self._news.say(Sentences.ofEnd(end), isError=isinstance(end, Failed))
+
+    def _show(self) -> None:
+        self._preview.show(self._change.writer)
+        mask = self._preview.mask
+        self._news.say(Sentences.ofPreview(mask), isError=mask.region.is_empty)
