@@ -1,4 +1,4 @@
-"""What a person says about a segment: boxes, points and masks, in the voxel coordinates of one volume.
+"""What a person says about a segment: boxes, points, strokes and masks, in the voxel coordinates of one volume.
 
 Coordinates are IJK with the centre of a voxel at an integer, so a box from 3 to 5 covers the voxels 3, 4 and 5.
 Fractions are allowed and rounded to a thousandth of a voxel, so that the same prompt gives the same mask whichever way
@@ -18,6 +18,8 @@ from medsam2_protocol.tagged import tagged
 AXES = ("I", "J", "K")
 Pair = tuple[float, float]
 Position = tuple[float, float, float]
+Path = tuple[Pair, ...]
+MAX_VERTICES = 256
 
 
 @tagged("box")
@@ -51,6 +53,35 @@ class PointPrompt:
         object.__setattr__(self, "ijk", _rounded(self.ijk))
 
 
+@tagged("scribble")
+@dataclass(frozen=True)
+class ScribblePrompt:
+    """A freehand stroke on one slice, all of it in the object (`positive`) or none; at least two different positions."""
+
+    axis: str
+    slice: int
+    path: Path
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+        object.__setattr__(self, "path", _checked_path(self.path, 2))
+
+
+@tagged("lasso")
+@dataclass(frozen=True)
+class LassoPrompt:
+    """A closed freehand line round the object on one slice; at least three positions, the last joined to the first."""
+
+    axis: str
+    slice: int
+    path: Path
+
+    def __post_init__(self) -> None:
+        _check_slice(self.axis, self.slice)
+        object.__setattr__(self, "path", _checked_path(self.path, 3))
+
+
 @tagged("mask")
 @dataclass(frozen=True)
 class MaskPrompt:
@@ -69,7 +100,7 @@ class MaskPrompt:
             raise ValueError(f"the mask does not lie in slice {self.slice} of axis {self.axis}")
 
 
-Prompt = Union[BoxPrompt, PointPrompt, MaskPrompt]
+Prompt = Union[BoxPrompt, PointPrompt, ScribblePrompt, LassoPrompt, MaskPrompt]
 
 
 @dataclass(frozen=True)
@@ -110,11 +141,27 @@ def slice_of_prompt(prompt: Prompt, axis: str) -> int:
     return prompt.slice
 
 
+def shows_object(prompt: Prompt) -> bool:
+    """Whether the prompt says where the object is, not only where it is not."""
+    return not isinstance(prompt, (PointPrompt, ScribblePrompt)) or prompt.positive
+
+
 def _check_slice(axis: str, index: int) -> None:
     if axis not in AXES:
         raise ValueError(f"the slice axis is I, J or K, not {axis!r}")
     if index < 0:
         raise ValueError(f"there is no slice {index}")
+
+
+def _checked_path(path: Path, fewest: int) -> Path:
+    """Thousandths of a voxel, without vertices that repeat the one before."""
+    rounded = [_rounded(vertex) for vertex in path]
+    distinct = [vertex for number, vertex in enumerate(rounded) if number == 0 or vertex != rounded[number - 1]]
+    if len(set(distinct)) < fewest:
+        raise ValueError(f"the stroke needs at least {fewest} different positions")
+    if len(distinct) > MAX_VERTICES:
+        raise ValueError(f"the stroke has {len(distinct)} vertices, more than {MAX_VERTICES}")
+    return tuple((x, y) for x, y in distinct)
 
 
 def _rounded(values: tuple[float, ...]) -> tuple[float, ...]:

@@ -134,8 +134,8 @@ def test_a_coordinate_too_few_is_refused() -> None:
 
 
 def test_a_prompt_of_unknown_type_is_refused_with_the_choices() -> None:
-    text = refusal('{"segment_id":"s","prompts":[{"type":"scribble"}]}', SegmentPrompts)
-    assert text == "SegmentPrompts.prompts[0]: 'scribble' is none of box, point, mask"
+    text = refusal('{"segment_id":"s","prompts":[{"type":"text"}]}', SegmentPrompts)
+    assert text == "SegmentPrompts.prompts[0]: 'text' is none of box, point, scribble, lasso, mask"
 
 
 @pytest.mark.parametrize("prompt", ["null", "3", "[]", '"box"', '{"type":[]}'])
