@@ -163,7 +163,8 @@ def _copy(pairs: list[tuple[Path, str]], folder: Path) -> None:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise UnwritableResult(
-            f"{folder} cannot be written ({error.strerror}). Make room, or choose another folder for models (`MEDSAM2_MODELS`)."
+            f"{folder} cannot be written ({error.strerror}). Make room, or choose another folder for models "
+            "(`MEDSAM2_MODELS`)."
         ) from error
 
 

@@ -174,8 +174,7 @@ def _recognised(arguments: argparse.Namespace) -> Answer:
     from medsam2_engine.recognition import recognise_checkpoint
 
     found = recognise_checkpoint(path, arguments.image_size)
-    facts = {"kind": "checkpoint", "backend": found.backend, "image_size": found.image_size}
-    return Answer("recognised", found.summary, facts)
+    return Answer("recognised", found.summary, {"kind": "checkpoint", "image_size": found.image_size})
 
 
 _ANSWERS = {"verify": _verified, "remove": _removed, "add": _added, "recognise": _recognised}

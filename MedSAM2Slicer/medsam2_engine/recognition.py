@@ -86,7 +86,7 @@ def _recognise_file(path: Path, image_size: int) -> Recognised:
     hint = (
         ""
         if image_size
-        else f" Trained on another size than {DEFAULT_IMAGE_SIZE} (MedSAM2: 512)? Add it with that size (`--image-size`)."
+        else f" Trained on another size than {DEFAULT_IMAGE_SIZE} (MedSAM2: 512)? Say so (`--image-size`)."
     )
     return _checked(name, config, path, f"Recognised as {name} at {config.image_size} pixels.{hint}")
 
