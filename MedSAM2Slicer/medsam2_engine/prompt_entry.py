@@ -1,4 +1,4 @@
-"""One prompt of a prompt file: a box, a point or a mask, checked against the volume and turned into voxels."""
+"""One prompt of a prompt file: a box, point, stroke or mask, checked against the volume and turned into voxels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,26 @@ import numpy as np
 import numpy.typing as npt
 
 from medsam2_engine.errors import BadRequest, UnreadableVolume
-from medsam2_engine.json_fields import choice_of, fields_of, flag_of, index_of, numbers_of, text_of
+from medsam2_engine.json_fields import choice_of, fields_of, flag_of, index_of, list_of, numbers_of, text_of
 from medsam2_engine.volume import Volume, read_volume
 from medsam2_protocol.masks import region_of_slice
-from medsam2_protocol.prompts import AXES, BoxPrompt, MaskPrompt, PointPrompt, Position, Prompt, axis_ijk, axis_kji
+from medsam2_protocol.prompts import (
+    AXES,
+    BoxPrompt,
+    LassoPrompt,
+    MaskPrompt,
+    Pair,
+    PointPrompt,
+    Position,
+    Prompt,
+    ScribblePrompt,
+    axis_ijk,
+    axis_kji,
+)
+from medsam2_protocol.strokes import lasso_interior
 
 COORDINATES = ("IJK", "RAS", "LPS")
-SLICE_TOLERANCE = 0.5  # voxels that a box given in mm may lean out of its slice
+SLICE_TOLERANCE = 0.5  # voxels that a box or stroke given in mm may lean out of its slice
 GEOMETRY_TOLERANCE_MM = 0.01  # headers keep float32, so equal geometries differ in the last digits
 
 
@@ -114,6 +127,59 @@ def _box_in_mm(data: object, where: str, space: PromptSpace) -> BoxParts:
     return axis, math.floor(float(along.mean()) + 0.5), tuple(inside[0].tolist()), tuple(inside[1].tolist())
 
 
+def _scribble(data: object, where: str, space: PromptSpace) -> ScribblePrompt:
+    entry = _stroke_fields(data, where, space, ("positive",))
+    axis, index, path = _stroke(entry, where, space)
+    prompt = ScribblePrompt(axis, index, path, flag_of(entry.get("positive", True), f"{where}, positive"))
+    columns, rows = _slice_size(axis, space.volume)
+    if not any(-0.5 <= x < columns - 0.5 and -0.5 <= y < rows - 0.5 for x, y in path):
+        raise BadRequest(f"{where} lies outside the volume, which has {columns} x {rows} voxels on axis {axis}.")
+    return prompt
+
+
+def _lasso(data: object, where: str, space: PromptSpace) -> LassoPrompt:
+    prompt = LassoPrompt(*_stroke(_stroke_fields(data, where, space), where, space))
+    columns, rows = _slice_size(prompt.axis, space.volume)
+    if not lasso_interior(prompt.path, (rows, columns)).any():
+        raise BadRequest(f"{where} encloses no voxel of the volume, which has {columns} x {rows} on axis {prompt.axis}.")
+    return prompt
+
+
+def _stroke_fields(data: object, where: str, space: PromptSpace, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    required = ("type", "axis", "slice", "path") if space.is_ijk else ("type", "axis", "path")
+    return fields_of(data, where, required, optional)
+
+
+def _stroke(entry: dict[str, Any], where: str, space: PromptSpace) -> tuple[str, int, tuple[Pair, ...]]:
+    """Axis, slice and path in voxels; in mm the slice is the one that all vertices lie on."""
+    axis = _axis(entry, where)
+    vertices = [numbers_of(one, 2 if space.is_ijk else 3, f"{where}, path") for one in list_of(entry["path"], where)]
+    if space.is_ijk:
+        index = index_of(entry["slice"], f"{where}, slice")
+        path = np.array(vertices)
+    else:
+        positions = np.array([space.to_ijk(vertex) for vertex in vertices])
+        index = _common_slice(positions[:, axis_ijk(axis)], axis, where)
+        path = np.delete(positions, axis_ijk(axis), axis=1)
+    check_slice(axis, index, space.volume, where)
+    return axis, index, tuple((float(x), float(y)) for x, y in path)
+
+
+def _common_slice(along: npt.NDArray[Any], axis: str, where: str) -> int:
+    if along.max() - along.min() > SLICE_TOLERANCE:
+        raise BadRequest(
+            f"{where}: it goes from slice {along.min():.1f} to {along.max():.1f} of axis {axis}, so it is not parallel "
+            "to the slices of this volume. Give vertices of one slice."
+        )
+    return math.floor(float(along.mean()) + 0.5)
+
+
+def _slice_size(axis: str, volume: Volume) -> tuple[int, int]:
+    """Columns and rows of a slice."""
+    rows, columns = np.delete(volume.shape_kji, axis_kji(axis))
+    return int(columns), int(rows)
+
+
 def _mask(data: object, where: str, space: PromptSpace) -> MaskPrompt:
     entry = fields_of(data, where, ("type", "axis", "slice", "file"))
     axis = _axis(entry, where)
@@ -182,4 +248,10 @@ def _inside(value: float, axis: str, volume: Volume, where: str) -> float:
     return min(max(value, 0.0), float(last))
 
 
-_READERS: dict[str, Callable[[object, str, PromptSpace], Prompt]] = {"box": _box, "point": _point, "mask": _mask}
+_READERS: dict[str, Callable[[object, str, PromptSpace], Prompt]] = {
+    "box": _box,
+    "point": _point,
+    "scribble": _scribble,
+    "lasso": _lasso,
+    "mask": _mask,
+}

@@ -16,7 +16,7 @@ from medsam2_engine.errors import BadRequest, UnreadableVolume
 from medsam2_engine.json_fields import choice_of, fields_of, index_of, list_of, numbers_of, parse_json, text_of
 from medsam2_engine.prompt_entry import COORDINATES, PromptSpace, check_slice, read_prompt
 from medsam2_engine.volume import Volume
-from medsam2_protocol.prompts import AXES, PointPrompt, Prompt, SegmentPrompts, slice_of_prompt
+from medsam2_protocol.prompts import AXES, PointPrompt, Prompt, SegmentPrompts, shows_object, slice_of_prompt
 
 VERSION = 1
 Color = tuple[float, float, float]
@@ -99,20 +99,20 @@ def _segment(data: object, number: int, space: PromptSpace) -> SegmentJob:
 
 
 def _axis(entry: dict[str, Any], prompts: Sequence[Prompt], where: str) -> str:
-    """The axis that the segment's boxes and masks agree on; points fit every axis."""
+    """The axis that the segment's boxes, strokes and masks agree on; points fit every axis."""
     named = {prompt.axis for prompt in prompts if not isinstance(prompt, PointPrompt)}
     if entry.get("axis") is not None:
         named.add(choice_of(entry["axis"], AXES, f"{where}, axis"))
     if len(named) > 1:
         raise BadRequest(
             f"{where} has the slice axes {' and '.join(sorted(named))}. A segment is propagated along one axis: "
-            "give all of its boxes and masks the same one."
+            "give all of its boxes, strokes and masks the same one."
         )
     return named.pop() if named else "K"
 
 
 def _check_shows_object(prompts: Sequence[Prompt], where: str) -> None:
-    if all(isinstance(prompt, PointPrompt) and not prompt.positive for prompt in prompts):
+    if not any(shows_object(prompt) for prompt in prompts):
         raise BadRequest(f"{where} has negative points only. Add a box, a mask or a positive point.")
 
 

@@ -1,27 +1,39 @@
-"""The prompts of one segment, sorted by slice and brought into slice coordinates (x along columns, y along rows)."""
+"""The prompts of one segment, sorted by slice and brought into slice coordinates (x along columns, y along rows).
+
+A lasso is the box around it, and no voxel outside its line belongs to the object. A scribble is some clicks along the
+stroke, given to the model at once, and the voxels under it are what the person said. docs/prompts.md says what was
+measured.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.frames import Mask, SliceStack
 from medsam2_protocol.prompts import (
     BoxPrompt,
+    LassoPrompt,
     MaskPrompt,
     PointPrompt,
     Prompt,
+    ScribblePrompt,
     SegmentPrompts,
     axis_ijk,
     axis_kji,
+    shows_object,
     slice_of_prompt,
 )
+from medsam2_protocol.strokes import lasso_interior, positions_along
 
 Box = tuple[float, float, float, float]
+DENSE = 256  # positions that a scribble is looked at in
 
 
 @dataclass(frozen=True)
@@ -34,27 +46,65 @@ class Click:
 
 
 @dataclass(frozen=True)
+class Stroke:
+    """A scribble: the voxels under it (rows, columns), and which of the slice's clicks stand for it."""
+
+    mask: Mask
+    positive: bool
+    clicks: range
+
+
+@dataclass(frozen=True)
 class SlicePrompts:
-    """What was said about one segment on one slice. At least one of the three is there."""
+    """What was said about one segment on one slice: at least a box, a click or a mask."""
 
     box: Box | None = None  # x0, y0, x1, y1: outermost voxel centres
     clicks: tuple[Click, ...] = ()
     mask: Mask | None = None  # (rows, columns)
+    lasso: Mask | None = None  # (rows, columns), its interior; the box is around it
+    strokes: tuple[Stroke, ...] = ()
+
+    @property
+    def turns(self) -> Iterator[tuple[int, Stroke | None]]:
+        """How many clicks are known after every gesture in turn, and the scribble that it was, if it was one."""
+        beginning = {stroke.clicks.start: stroke for stroke in self.strokes}
+        known = 0
+        while known < len(self.clicks):
+            stroke = beginning.get(known)
+            known = known + 1 if stroke is None else stroke.clicks.stop
+            yield known, stroke
+
+    def obeyed(self, mask: Mask) -> Mask:
+        """The mask without what the lasso leaves out, and with the voxels under the scribbles as they were said.
+
+        A click into the object outside the lasso says that the lasso was too tight: then it is a box only.
+        """
+        if self.lasso is not None and self._is_lasso_kept():
+            mask = mask & self.lasso
+        for stroke in self.strokes:
+            mask = mask | stroke.mask if stroke.positive else mask & ~stroke.mask
+        return mask
+
+    def _is_lasso_kept(self) -> bool:
+        assert self.lasso is not None
+        last = np.array(self.lasso.shape) - 1
+        places = [np.clip(np.floor([click.y + 0.5, click.x + 0.5]), 0, last) for click in self.clicks if click.positive]
+        return all(self.lasso[int(row), int(column)] for row, column in places)
 
 
-def prompts_by_slice(segment: SegmentPrompts, slices: SliceStack) -> dict[int, SlicePrompts]:
-    """All prompts of a segment, by slice index in rising order.
+def prompts_by_slice(segment: SegmentPrompts, slices: SliceStack, stroke_clicks: int = 1) -> dict[int, SlicePrompts]:
+    """All prompts of a segment, by slice index in rising order. `stroke_clicks`: how many clicks a scribble becomes.
 
     Raises:
-        BadRequest: no prompt at all, a prompt outside the volume or on another axis, two boxes on one slice, only
-            negative points on a slice.
+        BadRequest: no prompt at all, a prompt outside the volume or on another axis, two boxes (or lassos) on one
+            slice, only negative points and scribbles on a slice.
     """
     if not segment.prompts:
         raise BadRequest(f"Segment {segment.segment_id} has no prompt. Draw a box or click a point first.")
     found: defaultdict[int, list[Prompt]] = defaultdict(list)
     for prompt in segment.prompts:
         found[_checked_slice(prompt, slices)].append(prompt)
-    return {index: _gather(index, found[index], slices) for index in sorted(found)}
+    return {index: _gather(index, found[index], slices, stroke_clicks) for index in sorted(found)}
 
 
 def box_of_mask(mask: Mask) -> Box:
@@ -77,16 +127,27 @@ def _checked_slice(prompt: Prompt, slices: SliceStack) -> int:
     return index
 
 
-def _gather(index: int, prompts: Iterable[Prompt], slices: SliceStack) -> SlicePrompts:
-    boxes = [_box(prompt, slices) for prompt in prompts if isinstance(prompt, BoxPrompt)]
+def _gather(index: int, prompts: Sequence[Prompt], slices: SliceStack, stroke_clicks: int) -> SlicePrompts:
     masks = [_mask(prompt, slices) for prompt in prompts if isinstance(prompt, MaskPrompt)]
-    clicks = tuple(_click(prompt, slices) for prompt in prompts if isinstance(prompt, PointPrompt))
+    lassos = [_lasso(prompt, slices) for prompt in prompts if isinstance(prompt, LassoPrompt)]
+    boxes = [_box(prompt, slices) for prompt in prompts if isinstance(prompt, BoxPrompt)]
+    boxes += [box_of_mask(lasso) for lasso in lassos]
     if len(boxes) > 1:
         raise BadRequest(f"Slice {index} has {len(boxes)} boxes for one segment. Keep one that encloses all of it.")
-    if not boxes and not masks and not any(click.positive for click in clicks):
+    if not any(shows_object(prompt) for prompt in prompts):
         raise BadRequest(f"Slice {index} has negative points only. Click once into the object, or draw a box.")
+    clicks: list[Click] = []
+    strokes = []
+    for prompt in prompts:
+        if isinstance(prompt, PointPrompt):
+            clicks.append(_click(prompt, slices))
+        elif isinstance(prompt, ScribblePrompt):
+            drawn, new = _stroke_on(prompt, slices), _clicks_along(prompt, slices, stroke_clicks)
+            strokes.append(Stroke(drawn, prompt.positive, range(len(clicks), len(clicks) + len(new))))
+            clicks += new
     mask = np.logical_or.reduce(masks) if masks else None
-    return SlicePrompts(boxes[0] if boxes else None, clicks, mask)
+    lasso = lassos[0] if lassos else None
+    return SlicePrompts(boxes[0] if boxes else None, tuple(clicks), mask, lasso, tuple(strokes))
 
 
 def _box(prompt: BoxPrompt, slices: SliceStack) -> Box:
@@ -109,6 +170,42 @@ def _click(prompt: PointPrompt, slices: SliceStack) -> Click:
     return Click(x, y, prompt.positive)
 
 
+def _lasso(prompt: LassoPrompt, slices: SliceStack) -> Mask:
+    inside = lasso_interior(prompt.path, slices.shape)
+    if not inside.any():
+        raise BadRequest(
+            f"The lasso on slice {prompt.slice} encloses no voxel of the volume. Draw it round the object, and larger."
+        )
+    return inside
+
+
+def _stroke_on(prompt: ScribblePrompt, slices: SliceStack) -> Mask:
+    """The voxels that a scribble passes, one wide."""
+    mask = np.zeros(slices.shape, bool)
+    lengths = np.abs(np.diff(np.asarray(prompt.path), axis=0)).max(axis=1)
+    dense = positions_along(prompt.path, 2 * math.ceil(lengths.sum()) + 1)
+    columns, rows = np.floor(_on_slice(dense, slices) + 0.5).astype(int).T
+    mask[rows, columns] = True
+    if not mask.any():
+        raise BadRequest(f"The scribble on slice {prompt.slice} lies outside the volume. Draw it over the image.")
+    return mask
+
+
+def _clicks_along(prompt: ScribblePrompt, slices: SliceStack, count: int) -> list[Click]:
+    """Evenly spread over the part that lies on the slice, the middle one first: it is the surest to be meant."""
+    dense = _on_slice(positions_along(prompt.path, DENSE), slices)
+    places = dense[((np.arange(count) + 0.5) / count * len(dense)).astype(int)]
+    order = sorted(range(count), key=lambda number: abs(2 * number + 1 - count))
+    return [Click(float(places[number, 0]), float(places[number, 1]), prompt.positive) for number in order]
+
+
+def _on_slice(positions: npt.NDArray[np.float64], slices: SliceStack) -> npt.NDArray[np.float64]:
+    """Those of the positions (N, 2) that lie on voxels of a slice."""
+    rows, columns = slices.shape
+    inside = (positions >= -0.5).all(axis=1) & (positions < np.array([columns, rows]) - 0.5).all(axis=1)
+    return positions[inside]
+
+
 def _mask(prompt: MaskPrompt, slices: SliceStack) -> Mask:
     if any(stop > size for stop, size in zip(prompt.region.stop_kji, slices.volume.shape_kji, strict=True)):
         raise BadRequest(f"The mask on slice {prompt.slice} reaches outside the volume. Was it drawn on another one?")
@@ -120,4 +217,5 @@ def _mask(prompt: MaskPrompt, slices: SliceStack) -> Mask:
 
 
 def _name(prompt: Prompt) -> str:
-    return "box" if isinstance(prompt, BoxPrompt) else "mask"
+    names = {BoxPrompt: "box", LassoPrompt: "lasso", ScribblePrompt: "scribble", MaskPrompt: "mask"}
+    return names[type(prompt)]

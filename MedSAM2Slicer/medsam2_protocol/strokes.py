@@ -24,7 +24,7 @@ def lasso_interior(path: Path, shape: tuple[int, int]) -> np.ndarray:
     for (x0, y0), (x1, y1) in zip(vertices, np.roll(vertices, -1, axis=0)):
         if y0 != y1:
             _add_edge(turns, (x0, y0), (x1, y1))
-    return np.cumsum(turns[:, :-1], axis=1) != 0
+    return np.asarray(np.cumsum(turns[:, :-1], axis=1) != 0)
 
 
 def thinned(path: Path) -> Path:
@@ -78,7 +78,7 @@ def _distances(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nda
     length = float(np.hypot(*along))
     offsets = points - start
     if length == 0:
-        return np.hypot(offsets[:, 0], offsets[:, 1])
+        return np.asarray(np.hypot(offsets[:, 0], offsets[:, 1]))
     share = np.clip(offsets @ along / length**2, 0, 1)
     beside = offsets - share[:, None] * along
-    return np.hypot(beside[:, 0], beside[:, 1])
+    return np.asarray(np.hypot(beside[:, 0], beside[:, 1]))

@@ -265,7 +265,7 @@ REFUSED = [
     (document(BOX, axis="I"), "the slice axes I and K"),
     (
         document({"type": "circle"}),
-        "prompt 1: an object with \"type\" box, point, mask was expected, not the type 'circle'",
+        "prompt 1: an object with \"type\" box, point, scribble, lasso, mask was expected, not the type 'circle'",
     ),
     (document("box"), "prompt 1: an object with"),
     (document(BOX, {"type": ["box"]}), "prompt 2: an object with"),

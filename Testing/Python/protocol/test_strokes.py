@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def test_a_thinned_stroke_lies_within_its_precision() -> None:
     drawn = np.array(circle(400))
     kept = np.array(thinned(tuple(map(tuple, drawn))))
     assert len(kept) < 60
-    fine = np.concatenate([np.linspace(a, b, 50) for a, b in zip(kept[:-1], kept[1:])])
+    fine = np.concatenate([np.linspace(a, b, 50) for a, b in pairwise(kept)])
     distances = np.linalg.norm(drawn[:, None] - fine[None], axis=2).min(axis=1)
     assert distances.max() < PRECISION + 0.05
 
