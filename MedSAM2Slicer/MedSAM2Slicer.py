@@ -102,7 +102,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "E": self.lesionPanel.showNext,
                 "Shift+E": self.lesionPanel.showPrevious,
                 "Space": self.controller.propagate,
-                "Esc": self.controller.cancel,
+                "F2": self.lesionPanel.rename,
+                "Esc": self.cancel,
             }
         )
         self._observeScene()
@@ -162,6 +163,13 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.update()
         self.windowPanel.update()
         self.lesionPanel.update()
+
+    def cancel(self):
+        """The name that is being edited, or whatever the controller is busy with."""
+        if self.lesionPanel.isEditingName:
+            self.lesionPanel.cancelEditing()
+        else:
+            self.controller.cancel()
 
     def onWindowChosen(self):
         """The preview is computed again."""

@@ -1,18 +1,19 @@
-"""The part of the panel about the chosen lesion: its name, volume and state, its neighbours, 3D, and editing by hand.
+"""The part of the panel about lesions: the list of all, and 3D, deletion and editing by hand of the chosen one.
 
 It edits the segment and goes through the controller for everything that has to do with prompts and runs. A deletion
-is confirmed in the panel itself. The slices that were changed in the Segment Editor are a tag of the segment, whose
-name is part of the saved scene.
+is confirmed in the panel itself.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Callable, Optional
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.EditedSlices import EDITED_AXIS, editedSlices, listed, noteEditedSlices
+from MedSAM2SlicerLib.LesionList import LesionList
 from MedSAM2SlicerLib.LesionTable import (
     EDITED,
     LesionTable,
@@ -25,13 +26,11 @@ from MedSAM2SlicerLib.LesionTable import (
     volumeText,
 )
 from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, allPrompts
+from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
 from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
 from MedSAM2SlicerLib.SegmentTerms import TISSUE_TERM, applyTermOfName, termOf
 from MedSAM2SlicerLib.StructureNames import suggestions, violations
 from MedSAM2SlicerLib.SurfaceView import SurfaceView
-
-EDITED_TAG = "MedSAM2Slicer.EditedSlices"
-EDITED_AXIS = "K"
 
 
 class LesionPanel:
@@ -44,31 +43,41 @@ class LesionPanel:
         self._controller = controller
         self._parameters = None
         self._table = LesionTable()
+        self._list = LesionList(self.ui.lesionTable, os.path.join(os.path.dirname(uiFile), "..", "Icons"))
         self._surface = SurfaceView()
         self._wasPropagating = False
         self._asked = ""  # id of the segment whose deletion is to be confirmed
         self._trouble = ""
         self._snapshot: Optional[SegmentSnapshot] = None
+        self._observer = SegmentationObserver(self.onListChanged, self.onVoxelsChanged)
         self._connect()
         self.update()
+
+    @property
+    def isEditingName(self) -> bool:
+        return self._list.isEditing
 
     def setParameters(self, parameters) -> None:
         self._parameters = parameters
         self._asked = self._trouble = ""
         self._snapshot = None
+        self._list.closeEditors()
         self.update()
 
     def update(self) -> None:
+        """While a propagation writes, the rows follow it at the pace of the observer, not slice by slice."""
+        self._observer.follow(self._segmentation())
         self._followRun()
         if self._controller.isPropagating:
             self.widget.setEnabled(False)
             return
         segment, ui = self._segment(), self.ui
-        self.widget.setEnabled(segment is not None)
+        self.widget.setEnabled(self._segmentation() is not None)
+        for button in (ui.previousButton, ui.nextButton, ui.show3dButton, ui.editButton, ui.deleteButton):
+            button.setEnabled(segment is not None)
         ui.show3dButton.setChecked(self._surface.isShown(self._segmentation()))
         ui.confirmationWidget.setVisible(segment is not None and self._asked == self._segmentId())
-        ui.summaryLabel.text = self._summary()
-        self._showName(segment)
+        self._showRows()
         self._showAdvice(segment)
 
     def showNext(self) -> None:
@@ -76,6 +85,14 @@ class LesionPanel:
 
     def showPrevious(self) -> None:
         self._step(-1)
+
+    def rename(self) -> None:
+        """Edit the name of the chosen lesion in its row."""
+        if not self._controller.isPropagating:
+            self._list.editName()
+
+    def cancelEditing(self) -> None:
+        self._list.closeEditors()
 
     def onEntered(self) -> None:
         """Back from another module: what was changed by hand meanwhile is noted."""
@@ -86,25 +103,34 @@ class LesionPanel:
         if changed:
             segment = snapshot.segmentationNode.GetSegmentation().GetSegment(snapshot.segmentId)
             earlier = editedSlices(segment) if stateOf(segment) == EDITED else ()
-            noted = sorted({*earlier, *changed})
-            segment.SetTag(EDITED_TAG, ",".join(f"{EDITED_AXIS}{index}" for index in noted))
+            noteEditedSlices(segment, (*earlier, *changed))
             setState(snapshot.segmentationNode, snapshot.segmentId, EDITED)
             self._restoreSurface()
         self.update()
 
     # ---- slots
 
-    def onNameEdited(self) -> None:
-        segment, name = self._segment(), self.ui.nameBox.currentText.strip()
+    def onListChanged(self) -> None:
+        if self._controller.isPropagating:
+            self._showRows()
+        else:
+            self.update()
+
+    def onVoxelsChanged(self) -> None:
+        self._showRows()
+
+    def onLesionChosen(self, segmentId: str) -> None:
+        self._show(segmentId)
+
+    def onNameEdited(self, segmentId: str, name: str) -> None:
+        segmentationNode, name = self._segmentation(), name.strip()
+        segment = segmentationNode.GetSegmentation().GetSegment(segmentId) if segmentationNode is not None else None
         if segment is None or not name or name == segment.GetName():
             return
         segment.SetName(name)
         if termOf(name) is not TISSUE_TERM:
-            applyTermOfName(segment, otherColors(self._segmentation(), self._segmentId()))
+            applyTermOfName(segment, otherColors(segmentationNode, segmentId))
         self.update()
-
-    def onSuggestionChosen(self, _index: int) -> None:
-        self.onNameEdited()
 
     def onDeleteClicked(self) -> None:
         self._asked = self._segmentId()
@@ -148,8 +174,9 @@ class LesionPanel:
 
     def _connect(self) -> None:
         ui = self.ui
-        ui.nameBox.lineEdit().connect("editingFinished()", self.onNameEdited)
-        ui.nameBox.connect("activated(int)", self.onSuggestionChosen)
+        self._list.onChosen = self.onLesionChosen
+        self._list.onRenamed = self.onNameEdited
+        self._list.suggestedNames = lambda segmentId: suggestions(otherNames(self._segmentation(), segmentId))
         ui.previousButton.connect("clicked()", self.showPrevious)
         ui.nextButton.connect("clicked()", self.showNext)
         ui.deleteButton.connect("clicked()", self.onDeleteClicked)
@@ -186,58 +213,41 @@ class LesionPanel:
             self._surface.refresh(self._segmentation())
 
     def _step(self, step: int) -> None:
-        segmentationNode = self._segmentation()
-        other = neighbour(segmentationNode, self._segmentId(), step)
-        if not other or other == self._segmentId() or self._controller.isPropagating:
+        other = neighbour(self._segmentation(), self._segmentId(), step)
+        if other and other != self._segmentId():
+            self._show(other)
+
+    def _show(self, segmentId: str) -> None:
+        """Choose a lesion, and let the views go to its middle."""
+        if self._controller.isPropagating:
             return
-        self._controller.chooseSegment(other)
-        center_ras = segmentationNode.GetSegmentCenterRAS(other)
-        if center_ras is not None and self._table.volumeMl(segmentationNode, other):
+        segmentationNode = self._segmentation()
+        self._controller.chooseSegment(segmentId)
+        center_ras = segmentationNode.GetSegmentCenterRAS(segmentId)
+        if center_ras is not None and self._table.volumeMl(segmentationNode, segmentId):
             slicer.modules.markups.logic().JumpSlicesToLocation(*center_ras, False)
 
-    def _summary(self) -> str:
+    def _showRows(self) -> None:
         rows = self._table.rows(self._segmentation())
+        self._list.update(self._segmentation(), rows, self._segmentId())
+        self.ui.summaryLabel.text = self._summary(rows)
+
+    def _summary(self, rows) -> str:
         row = next((one for one in rows if one.segmentId == self._segmentId()), None)
         if row is None:
             return ""
-        position = [one.segmentId for one in rows].index(row.segmentId) + 1
         text = _("Lesion {number} of {count}: {volume}, {state}")
         state = stateTitle(row.state)
         edited = editedSlices(self._segment())
         if row.state == EDITED and edited:
-            state = _("{state} on {slices}").format(state=state, slices=_listed(edited))
-        return text.format(number=position, count=len(rows), volume=volumeText(row.volume_ml), state=state)
-
-    def _showName(self, segment) -> None:
-        box, name = self.ui.nameBox, segment.GetName() if segment is not None else ""
-        offered = suggestions(otherNames(self._segmentation(), self._segmentId())) if segment is not None else []
-        shown = [box.itemText(index) for index in range(box.count)]
-        if shown == offered and (box.currentText == name or box.lineEdit().hasFocus()):
-            return
-        wasBlocked = box.blockSignals(True)
-        box.clear()
-        box.addItems(offered)
-        box.setEditText(name)
-        box.blockSignals(wasBlocked)
+            state = _("{state} on {slices}").format(state=state, slices=listed(edited))
+        number = rows.index(row) + 1
+        return text.format(number=number, count=len(rows), volume=volumeText(row.volume_ml), state=state)
 
     def _showAdvice(self, segment) -> None:
         advice = violations(segment.GetName(), otherNames(self._segmentation(), self._segmentId())) if segment else []
         self.ui.adviceLabel.text = " ".join([self._trouble, *advice]).strip()
         self.ui.adviceLabel.setVisible(bool(self.ui.adviceLabel.text))
-
-
-def editedSlices(segment) -> tuple[int, ...]:
-    """Slices along K that were changed by hand, as they were noted on return from the Segment Editor."""
-    text = vtk.reference("")
-    if not segment.GetTag(EDITED_TAG, text):
-        return ()
-    indices = [part[len(EDITED_AXIS) :] for part in str(text).split(",") if part.startswith(EDITED_AXIS)]
-    return tuple(int(index) for index in indices if index.isdigit())
-
-
-def _listed(indices: tuple[int, ...], most: int = 6) -> str:
-    text = ", ".join(f"{EDITED_AXIS}{index}" for index in indices[:most])
-    return text if len(indices) <= most else f"{text}, …"
 
 
 def _promptsOfSegment(segmentationNode, segmentId: str) -> list:

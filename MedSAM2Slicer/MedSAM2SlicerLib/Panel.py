@@ -47,7 +47,7 @@ class Panel:
     def update(self) -> None:
         controller, ui = self._controller, self._ui
         hasParameters = self._parameters is not None
-        for selector in (ui.volumeSelector, ui.segmentationSelector, ui.segmentsTable, ui.addSegmentButton):
+        for selector in (ui.volumeSelector, ui.segmentationSelector, ui.addSegmentButton):
             selector.setEnabled(hasParameters and not controller.isPropagating)
         for kind, button in self._toolButtons():
             button.setEnabled(hasParameters and not controller.isPropagating)
@@ -61,7 +61,6 @@ class Panel:
         self._prompts.update()
         self._propagation.update()
         self._showProgress()
-        self._showSegments()
         self._showEngine()
 
     def onToolToggled(self, kind: str, isChecked: bool) -> None:
@@ -71,11 +70,6 @@ class Panel:
 
     def removeSelectedPrompt(self) -> None:
         self._prompts.removeSelected()
-
-    def onSegmentSelected(self) -> None:
-        chosen = list(self._ui.segmentsTable.selectedSegmentIDs())
-        if chosen and self._parameters is not None:
-            self._controller.chooseSegment(chosen[0])
 
     def onModelChosen(self, index: int) -> None:
         if self._parameters is not None and index >= 0:
@@ -95,7 +89,6 @@ class Panel:
         ui.undoButton.connect("clicked()", controller.undo)
         ui.redoButton.connect("clicked()", controller.redo)
         ui.addSegmentButton.connect("clicked()", controller.addSegment)
-        ui.segmentsTable.connect("selectionChanged(QItemSelection,QItemSelection)", self.onSegmentSelected)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceChosen)
 
@@ -109,16 +102,6 @@ class Panel:
         bar.maximum = progress.total if self._controller.isPropagating else 0
         bar.value = progress.done
         bar.setFormat(progress.text or _("%v of %m slices"))
-
-    def _showSegments(self) -> None:
-        table = self._ui.segmentsTable
-        segmentationNode = self._parameters.segmentation if self._parameters is not None else None
-        if table.segmentationNode() is not segmentationNode:
-            table.setSegmentationNode(segmentationNode)
-        segmentId = self._parameters.segmentId if segmentationNode is not None else ""
-        isThere = segmentationNode is not None and segmentationNode.GetSegmentation().GetSegment(segmentId) is not None
-        if isThere and list(table.selectedSegmentIDs()) != [segmentId]:
-            _silently(table, lambda: table.setSelectedSegmentIDs([segmentId]))
 
     def _showEngine(self) -> None:
         self._ui.engineStatusLabel.text = engineStatus(self._engine, self._controller.isBusy, self._chosenDevice())

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from lesion_rows import rows_of
+
 
 @pytest.fixture
 def shown(module, add_volume, ball):
@@ -49,8 +51,11 @@ def press_e(isShift=False):
 
 
 def name_it(module, name):
-    panel(module).nameBox.setEditText(name)
-    module.widget.lesionPanel.onNameEdited()
+    """As a person does: double click on the name in its row, type, Enter."""
+    from lesion_rows import cell_of, double_click, type_name
+
+    double_click(module, cell_of(module, module.parameters.segmentId, "name"))
+    type_name(module, name)
 
 
 def segments(module):
@@ -143,11 +148,12 @@ def test_overlapping_lesions_never_erase_one_another(two, wait_until):
 def test_a_suggested_name_sets_name_and_terminology(shown, mouse, wait_until):
     import vtk
 
+    from lesion_rows import choose_suggestion, open_editor
+
     segment_lesion(shown, mouse, wait_until)
-    box = panel(shown).nameBox
+    box = open_editor(shown, shown.parameters.segmentId)
     assert [box.itemText(index) for index in range(3)] == ["GTVp", "GTVn", "CTVp"]
-    box.setCurrentIndex(1)
-    shown.widget.lesionPanel.onSuggestionChosen(1)
+    choose_suggestion(shown, box, 1)
     segment = shown.parameters.segmentation.GetSegmentation().GetSegment(shown.parameters.segmentId)
     term = vtk.reference("")
     assert segment.GetName() == "GTVn"
@@ -156,9 +162,11 @@ def test_a_suggested_name_sets_name_and_terminology(shown, mouse, wait_until):
 
 
 def test_the_next_lesion_is_offered_the_next_free_name(two):
+    from lesion_rows import open_editor
+
     name_it(two, "GTVp")
     press_e()
-    assert panel(two).nameBox.itemText(0) == "GTVp2"
+    assert open_editor(two, two.first).itemText(0) == "GTVp2"
 
 
 def test_a_name_that_the_standard_advises_against_is_taken_and_the_reason_said(two):
@@ -217,7 +225,7 @@ def test_the_last_lesion_can_be_deleted_and_a_new_one_segmented(shown, mouse, wa
     panel(shown).deleteButton.click()
     panel(shown).agreeButton.click()
     assert segments(shown) == []
-    assert not shown.widget.lesionPanel.widget.enabled
+    assert not panel(shown).deleteButton.enabled
     segment_lesion(shown, mouse, wait_until)
     assert len(segments(shown)) == 1
 
@@ -295,7 +303,7 @@ def test_names_states_and_edited_slices_come_back_with_the_scene(two, segment_ed
     app.processEvents()
     two.widget.enter()
     assert panel(two).summaryLabel.text == before
-    assert panel(two).nameBox.currentText == "GTVp"
+    assert "GTVp" in [cells["name"] for cells in rows_of(two)]
 
 
 def test_undo_after_a_deletion_says_so_and_leaves_the_other_lesion_alone(two):
