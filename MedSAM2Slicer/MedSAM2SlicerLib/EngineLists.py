@@ -1,4 +1,4 @@
-"""The models and devices that the engine offers: as it told last, kept in Slicer's settings for when it does not run."""
+"""The models and devices that the engine offers: as it told last, kept in Slicer's settings for before it runs."""
 
 from __future__ import annotations
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import DeviceInfo
+from MedSAM2SlicerLib.EngineLists import AUTOMATIC
 from MedSAM2SlicerLib.EngineProcess import STARTING, STOPPED
 from MedSAM2SlicerLib.Environment import EngineNotInstalled
-
-AUTOMATIC = "auto"
 
 
 def engineStatus(engine, isComputing: bool, device: str) -> str:
@@ -23,10 +21,6 @@ def engineStatus(engine, isComputing: bool, device: str) -> str:
     if engine.trouble:
         return _("Engine: ready on {device} again. {trouble}").format(device=where, trouble=engine.trouble)
     return _("Engine: ready on {device}.").format(device=where)
-
-
-def deviceTitle(device: DeviceInfo) -> str:
-    return f"{device.title} ({device.note})" if device.note else device.title
 
 
 def _stopped(engine) -> str:

@@ -54,17 +54,28 @@ class ModelChoice:
             selector.setEnabled(self._parameters is not None)
         self._showLines(lists.model(model), lists.device(device))
 
+    def choose(self, modelId: str) -> None:
+        """As if the person had chosen it from the list."""
+        if self._parameters is not None and modelId != self.model:
+            self._parameters.model = modelId
+            self.update()
+            self.onChosen()
+
+    def chooseDevice(self, deviceId: str) -> None:
+        if self._parameters is not None and deviceId != self.device:
+            self._parameters.device = deviceId
+            self.update()
+            self.onChosen()
+
     # ---- slots
 
     def onModelSelected(self, index: int) -> None:
-        if self._parameters is not None and index >= 0:
-            self._parameters.model = str(self._ui.modelSelector.itemData(index))
-            self.onChosen()
+        if index >= 0:
+            self.choose(str(self._ui.modelSelector.itemData(index)))
 
     def onDeviceSelected(self, index: int) -> None:
-        if self._parameters is not None and index >= 0:
-            self._parameters.device = str(self._ui.deviceSelector.itemData(index))
-            self.onChosen()
+        if index >= 0:
+            self.chooseDevice(str(self._ui.deviceSelector.itemData(index)))
 
     # ---- private
 

@@ -6,11 +6,12 @@ which may be called at any time and as often as one likes.
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from typing import Optional
 
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.EngineStatus import AUTOMATIC, deviceTitle, engineStatus
+from MedSAM2SlicerLib.EngineLists import AUTOMATIC
+from MedSAM2SlicerLib.EngineStatus import engineStatus
 from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
 from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
@@ -28,7 +29,6 @@ class Panel:
         self._engine = engine
         self._parameters = None
         self._guiTag: Optional[int] = None
-        self._shownLists: tuple = ()
         self._prompts = PromptList(ui.promptList, ui.removePromptButton, controller)
         self._propagation = PropagationPanel(ui, controller)
         self._remedy = RemedyButton(ui.remedyButton)
@@ -58,6 +58,7 @@ class Panel:
         ui.cancelButton.setEnabled(controller.isBusy or controller.hasPreview or controller.isArmed)
         ui.messageLabel.text = controller.message
         ui.messageLabel.styleSheet = ERROR_STYLE if controller.isError else ""
+        self._remedy.show(controller.news.remedy)
         self._prompts.update()
         self._propagation.update()
         self._showProgress()
@@ -71,14 +72,6 @@ class Panel:
     def removeSelectedPrompt(self) -> None:
         self._prompts.removeSelected()
 
-    def onModelChosen(self, index: int) -> None:
-        if self._parameters is not None and index >= 0:
-            self._parameters.model = str(self._ui.modelSelector.itemData(index))
-
-    def onDeviceChosen(self, index: int) -> None:
-        if self._parameters is not None and index >= 0:
-            self._parameters.device = str(self._ui.deviceSelector.itemData(index))
-
     def _connect(self) -> None:
         ui, controller = self._ui, self._controller
         ui.boxButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(BOX, isChecked))
@@ -89,8 +82,6 @@ class Panel:
         ui.undoButton.connect("clicked()", controller.undo)
         ui.redoButton.connect("clicked()", controller.redo)
         ui.addSegmentButton.connect("clicked()", controller.addSegment)
-        ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
-        ui.deviceSelector.connect("currentIndexChanged(int)", self.onDeviceChosen)
 
     def _toolButtons(self):
         ui = self._ui
@@ -105,41 +96,6 @@ class Panel:
 
     def _showEngine(self) -> None:
         self._ui.engineStatusLabel.text = engineStatus(self._engine, self._controller.isBusy, self._chosenDevice())
-        hello, model, device = self._engine.hello, self._chosenModel(), self._chosenDevice()
-        if (hello, model, device) == self._shownLists:
-            return
-        self._shownLists = (hello, model, device)
-        models = (
-            [(one.title, one.id) for one in hello.models] if hello is not None else [(_("Embedded model"), "embedded")]
-        )
-        devices = (
-            [(deviceTitle(one), one.id) for one in hello.devices]
-            if hello is not None
-            else [(_("Automatic"), AUTOMATIC)]
-        )
-        _silently(self._ui.modelSelector, lambda: _fill(self._ui.modelSelector, models, model))
-        _silently(self._ui.deviceSelector, lambda: _fill(self._ui.deviceSelector, devices, device))
-
-    def _chosenModel(self) -> str:
-        return self._parameters.model if self._parameters is not None else "embedded"
 
     def _chosenDevice(self) -> str:
         return self._parameters.device if self._parameters is not None else AUTOMATIC
-
-
-def _fill(selector, titlesAndIds, chosen: str) -> None:
-    """An id that the engine does not offer stays selectable: it was chosen with another engine, and saved."""
-    selector.clear()
-    ids = [one_id for _title, one_id in titlesAndIds]
-    if chosen not in ids:
-        titlesAndIds = [*titlesAndIds, (chosen, chosen)]
-        ids = [*ids, chosen]
-    for title, one_id in titlesAndIds:
-        selector.addItem(title, one_id)
-    selector.setCurrentIndex(ids.index(chosen))
-
-
-def _silently(widget, change: Callable[[], None]) -> None:
-    wasBlocked = widget.blockSignals(True)
-    change()
-    widget.blockSignals(wasBlocked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Cancelled, Done, End, Failed, MaskChanged
@@ -13,7 +15,7 @@ def ofEnd(end: End) -> str:
         return text.format(slices=end.slices, seconds=end.seconds)
     if isinstance(end, Cancelled):
         return _("Cancelled. The segment is as it was before.")
-    return end.message if isinstance(end, Failed) else ""
+    return withoutCommands(end.message) if isinstance(end, Failed) else ""
 
 
 def ofPreview(mask: MaskChanged) -> str:
@@ -28,6 +30,11 @@ def ofPropagation(used: int, drawn: int) -> str:
         return _("Propagating…")
     text = _("Propagating from {used} of {drawn} prompts: the others lie along another direction.")
     return text.format(used=used, drawn=drawn)
+
+
+def withoutCommands(text: str) -> str:
+    """Without what the engine adds in brackets for those who type commands."""
+    return re.sub(r" ?\(`[^`]*`\)", "", text)
 
 
 def sliceName(axis: str, index: int) -> str:

@@ -111,6 +111,7 @@ def _where(entry: ModelEntry, folder: Path) -> dict[str, Any]:
         "folder": str(folder),
         "files": files,
         "published": _is_published(entry),
+        "own": entry in user_models(),
     }
 
 

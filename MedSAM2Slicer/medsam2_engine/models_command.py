@@ -160,7 +160,8 @@ def _added(arguments: argparse.Namespace) -> Answer:
             "This is none of the listed models. Give it a name (`--id`), in small letters, digits and hyphens."
         )
     entry, facts = _own(path, arguments)
-    return models_answers.added(entry, add_own(path, entry), facts)
+    folder = add_own(path, entry)
+    return models_answers.added(find_model(entry.id), folder, facts)
 
 
 def _recognised(arguments: argparse.Namespace) -> Answer:
