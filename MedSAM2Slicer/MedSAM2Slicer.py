@@ -34,6 +34,8 @@ from MedSAM2SlicerLib.SampleCases import registerSampleCases
 from MedSAM2SlicerLib.SegmentationController import SegmentationController
 from MedSAM2SlicerLib.SelfTest import runSelfTest
 from MedSAM2SlicerLib.Shortcuts import Shortcuts
+from MedSAM2SlicerLib.ShortcutsPanel import SETTINGS_TITLE, ShortcutsPanel
+from MedSAM2SlicerLib.ShortcutsSettings import addShortcutsSettings
 from MedSAM2SlicerLib.WindowChoice import promptNodes, windowOfRequest
 from MedSAM2SlicerLib.WindowPanel import WindowPanel
 
@@ -43,7 +45,9 @@ BEFORE_SELECTORS = 10.0
 
 
 class MedSAM2Slicer(ScriptedLoadableModule):
-    """What the module list shows."""
+    """What the module list shows. `shortcutsSettings` is the module's page of Slicer's settings."""
+
+    shortcutsSettings = None
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
@@ -82,6 +86,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.windowPanel = None
         self.lesionPanel = None
         self.shortcuts = None
+        self.shortcutsPanel = None
         self._parameters = None
 
     def setup(self):
@@ -103,21 +108,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._embedWindowPanel()
         self._embedLesionPanel()
         self.engine.onChanged = self.controller.news.onChanged = self.updatePanels
-        self.shortcuts = Shortcuts(
-            {
-                "B": lambda: self.controller.toggleTool(BOX),
-                "P": lambda: self.controller.toggleTool(POSITIVE),
-                "M": lambda: self.controller.toggleTool(NEGATIVE),
-                "Ctrl+Z": self.controller.undo,
-                "Ctrl+Y": self.controller.redo,
-                "Del": self.panel.removeSelectedPrompt,
-                "E": self.lesionPanel.showNext,
-                "Shift+E": self.lesionPanel.showPrevious,
-                "Space": self.controller.propagate,
-                "F2": self.lesionPanel.rename,
-                "Esc": self.cancel,
-            }
-        )
+        self._embedShortcuts()
         self._observeScene()
         self.initializeParameterNode()
         # After a reload nobody calls enter().
@@ -272,6 +263,37 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lesionPanel = LesionPanel(self.resourcePath("UI/LesionPanel.ui"), self.controller)
         self.ui.segmentButton.layout().insertWidget(0, self.lesionPanel.widget)
 
+    def _embedShortcuts(self):
+        self.shortcuts = Shortcuts(
+            {
+                "box": lambda: self.controller.toggleTool(BOX),
+                "positive": lambda: self.controller.toggleTool(POSITIVE),
+                "negative": lambda: self.controller.toggleTool(NEGATIVE),
+                "propagate": self.controller.propagate,
+                "cancel": self.cancel,
+                "undo": self.controller.undo,
+                "redo": self.controller.redo,
+                "removePrompt": self.panel.removeSelectedPrompt,
+                "nextLesion": self.lesionPanel.showNext,
+                "previousLesion": self.lesionPanel.showPrevious,
+                "rename": self.lesionPanel.rename,
+            }
+        )
+        buttons = {
+            "box": [self.ui.boxButton],
+            "positive": [self.ui.positiveButton],
+            "negative": [self.ui.negativeButton],
+            "propagate": [self.ui.propagateButton],
+            "cancel": [self.ui.cancelButton],
+            "undo": [self.ui.undoButton],
+            "redo": [self.ui.redoButton],
+            "removePrompt": [self.ui.removePromptButton],
+            "nextLesion": [self.lesionPanel.ui.nextButton],
+            "previousLesion": [self.lesionPanel.ui.previousButton],
+        }
+        self.shortcutsPanel = ShortcutsPanel(self.resourcePath("UI/ShortcutsPanel.ui"), self.shortcuts, buttons)
+        self.ui.shortcutsButton.layout().addWidget(self.shortcutsPanel.widget)
+
     def _observeScene(self):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -305,6 +327,23 @@ class MedSAM2SlicerTest(ScriptedLoadableModuleTest):
 
 def onStartupCompleted():
     registerSampleCases(str(Path(__file__).resolve().parent / "Resources" / "Icons"))
+    MedSAM2Slicer.shortcutsSettings = addShortcutsSettings(SETTINGS_TITLE, onKeysChosen, installedShortcuts)
+
+
+def onKeysChosen():
+    """In Slicer's settings, with or without a panel of the module."""
+    if moduleWidget() is not None:
+        moduleWidget().shortcuts.onKeysChosen()
+
+
+def installedShortcuts():
+    return moduleWidget().shortcuts.installed if moduleWidget() is not None else []
+
+
+def moduleWidget():
+    """The panel, or None as long as the module was not opened."""
+    widget = getattr(slicer.modules, "MedSAM2SlicerWidget", None)
+    return widget if widget is not None and widget.shortcuts is not None else None
 
 
 def displayedVolume():

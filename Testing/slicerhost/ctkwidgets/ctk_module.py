@@ -7,7 +7,7 @@ lines, see ``conformance``). A widget that is missing fails loudly, as an Attrib
 import types
 
 from ..pythonqt.cpp_widget import stand_ins
-from . import collapsible, numbers, paths, plain  # noqa: F401  (declare the stand-ins)
+from . import collapsible, numbers, paths, plain, settings  # noqa: F401  (declare the stand-ins)
 
 
 def build() -> types.ModuleType:

@@ -18,6 +18,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 
+from ..ctkwidgets.settings import ctkSettingsDialog
 from ..pythonqt.cpp_widget import cpp_class
 from ..views.layout_manager import qSlicerLayoutManager
 from . import subject_hierarchy
@@ -46,6 +47,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         self._io_manager = qSlicerIOManager(self._scene, self._logic)
         self._layout_manager: qSlicerLayoutManager | None = None
         self._main_window: qSlicerMainWindow | None = None
+        self._settings_dialog: ctkSettingsDialog | None = None
 
     def start(self, views: bool = True, mainWindow: bool = True) -> "qSlicerApplication":
         """Load the modules' logics, then make the views and the main window."""
@@ -109,6 +111,17 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def revisionUserSettings(self) -> QtCore.QSettings:
         return self._settings
+
+    def settingsDialog(self) -> ctkSettingsDialog:
+        if self._settings_dialog is None:
+            self._settings_dialog = ctkSettingsDialog()
+        return self._settings_dialog
+
+    def openSettingsDialog(self, settingsPanel: str = "") -> None:
+        """In Slicer it waits until the dialog is closed."""
+        if settingsPanel:
+            self.settingsDialog().setCurrentPanel(settingsPanel)
+        self.settingsDialog().show()
 
     def testingEnabled(self) -> bool:
         return True
