@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from medsam2_engine.framing import Framing, WholeSliceFraming
+from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt
 
 DIM, BRIGHT = 0.25, 0.65
@@ -43,7 +44,7 @@ class ThresholdBackend:
     def from_mask(self, features: Tensor, mask: Tensor) -> FrameMask:
         return FrameMask(torch.where(mask, 10.0, -10.0), 10.0, 1.0, torch.zeros(1), mask)
 
-    def tracker(self, frame_count: int, reverse: bool) -> ThresholdTracker:
+    def tracker(self, frame_count: int, reverse: bool, policy: MemoryPolicy = SAM2) -> ThresholdTracker:
         self.directions.append(reverse)
         return ThresholdTracker(self.calls, len(self.directions) - 1)
 

@@ -36,6 +36,9 @@ class FeatureCache(Generic[F]):
         self._forget_oldest()
         return features
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
+
     def has_room(self) -> bool:
         """Whether one more frame like the newest would drive out none."""
         if not self._kept:

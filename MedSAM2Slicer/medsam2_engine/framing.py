@@ -29,6 +29,8 @@ LOOK_STEP = 1.5
 CLICK_REACH = 10.0  # voxels around a click that tell what it lies in
 DRIFT = 0.1  # of the crop's side: further from its centre, an object is about to leave the crop
 GROWTH = 1.3  # over the size for which the crop was cut
+LARGEST_GROWTH = 1.8  # an object that was seen in a crop is still seen there, if less well
+MARGIN = 0.05  # of the crop's side, around an object that is still seen in it
 
 
 class Framing(Protocol):
@@ -44,6 +46,9 @@ class Framing(Protocol):
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
         """Better frames for an object found as `mask` on slice `index`; None if the present ones will do."""
+
+    def holds(self, frames: FrameStack, box: Box) -> bool:
+        """Whether frames that were chosen before still show an object in `box`, and as large as it should be."""
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         """Box corners and clicks in frame pixels."""
@@ -69,6 +74,9 @@ class WholeSliceFraming:
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None
     ) -> FrameStack | None:
         return None
+
+    def holds(self, frames: FrameStack, box: Box) -> bool:
+        return True
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         """SAM 2 scales voxel indices by the size of the frame over that of the slice (its video predictor)."""
@@ -103,6 +111,9 @@ class ObjectFraming:
         if not _outgrown(frames.grid, box):
             return None
         return frames_of_box(slices, index, box, self.size, window or _automatic_window(slices, index, box))
+
+    def holds(self, frames: FrameStack, box: Box) -> bool:
+        return _shows(frames.grid, box)
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         edges = () if box is None else box_in_frame(box, grid)
@@ -140,3 +151,11 @@ def _outgrown(grid: FrameGrid, box: Box) -> bool:
     drift = np.abs((np.array([x0 + x1, y0 + y1]) / 2 - corner) / extent - 0.5).max()
     growth = (np.array([x1 - x0 + 1, y1 - y0 + 1]) / extent).max() * CROP_OVER_BOX
     return bool(drift > DRIFT or growth > GROWTH)
+
+
+def _shows(grid: FrameGrid, box: Box) -> bool:
+    """Whether a crop shows all of an object, and not hugely: what it takes to look at it once more."""
+    x0, y0, x1, y1 = box
+    corners = (np.array([[x0 - 0.5, y0 - 0.5], [x1 + 0.5, y1 + 0.5]]) - grid.corner_xy) / grid.extent_xy
+    growth = float((corners[1] - corners[0]).max()) * CROP_OVER_BOX
+    return bool((corners >= MARGIN).all() and (corners <= 1 - MARGIN).all()) and growth <= LARGEST_GROWTH

@@ -1,12 +1,9 @@
-"""From the prompted slices outwards, both ways, one slice at a time.
+"""From the anchors outwards, both ways, one slice at a time.
 
-Every prompted slice sends a walk up and a walk down, each until it meets the walk of the next prompted slice half way,
-the end of the range, or the end of the object. The walks take turns, so that the result grows evenly around the prompts
-and a cancel is heard between any two slices. Walks share no memory: SAM 2 too starts anew for the other direction.
-
-Auto-stop. Without a known range a walk ends after `ABSENT_SLICES` slices in a row on which the model does not see the
-object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels. With a known range the
-object is there by the user's word: the score gates nothing and no walk stops early.
+Every anchor (`territories`) sends a walk up and a walk down: to the next anchor, the end of the range, or the end of
+the object. Between two anchors both walks go the whole way, and `fusion` makes one mask of the two. The walks take
+turns, so that the result grows evenly around the anchors and a cancel is heard between any two slices. Walks share no
+memory: SAM 2 too starts anew for the other direction.
 """
 
 from __future__ import annotations
@@ -14,26 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
 
-import numpy as np
-import torch
+from medsam2_engine.frames import Mask
+from medsam2_engine.fusion import View, fuse
+from medsam2_engine.territories import Stretch
+from medsam2_engine.walk import Anchor, Scene, Target, Walk
 
-from medsam2_engine.backends.base import Backend, Tracker
-from medsam2_engine.frames import FrameStack, Mask, SliceStack
-from medsam2_engine.model.frame import FrameMask
-from medsam2_protocol.messages import Window
-
-ABSENT_SLICES = 2
-SMALLEST_MASK = 3  # voxels
-
-Encode = Callable[[FrameStack, int], Any]
+REMEMBERED_ANCHORS = 4  # beside the one that a walk starts from, where not more are walked from
 
 
 @dataclass(frozen=True)
 class SliceMask:
-    """The object of one segment on one slice; `mask` is (rows, columns) bool, as `np.take(voxels_kji, slice, axis)`."""
+    """The object of one segment on one slice; `mask` is (rows, columns) bool, as `np.take(voxels_kji, slice, axis)`.
+
+    `agreement` is the Dice of both directions' masks, None where one only was followed.
+    """
 
     segment_id: str
     axis: str
@@ -41,120 +33,79 @@ class SliceMask:
     mask: Mask
     object_score: float
     predicted_iou: float
+    agreement: float | None = None
 
 
-@dataclass(frozen=True)
-class Anchor:
-    """A prompted slice with its answer: where walks start, and what they are conditioned on."""
+class Leg:
+    """A walk whose slices are shown as they are found; `met` has those that the walk from the other side has found.
 
-    index: int
-    frames: FrameStack
-    answer: FrameMask
-    mask: Mask
+    Legs are worked on in the order of their anchors, up before down.
+    """
 
-
-@dataclass(frozen=True)
-class Scene:
-    """What all walks of a request have in common."""
-
-    backend: Backend
-    slices: SliceStack
-    encode: Encode
-    window: Window | None
-    is_range_known: bool
-
-
-class Walk:
-    """One segment, from one prompted slice in one direction. Each `step` gives the next slice, None at the end."""
-
-    def __init__(self, scene: Scene, segment_id: str, start: Anchor, others: Sequence[Anchor], path: range) -> None:
+    def __init__(self, scene: Scene, target: Target, walk: Walk, met: dict[int, View]) -> None:
+        self.order = walk.order
         self._scene = scene
-        self._segment_id = segment_id
-        self._path = iter(path)
-        self._reverse = path.step < 0
-        self._absent = 0
-        self._frames = start.frames
-        self._tracker = self._new_tracker(start.index, start.answer)
-        for anchor in others:
-            self._tracker.condition(anchor.index, *self._seen_from_here(anchor))
+        self._target = target
+        self._walk = walk
+        self._met = met
 
-    @torch.inference_mode()
     def step(self) -> SliceMask | None:
-        index = next(self._path, None)
-        if index is None or self._absent >= ABSENT_SLICES:
+        found = self._walk.step()
+        if found is None:
             return None
-        answer = self._tracker.track(index, self._scene.encode(self._frames, index))
-        mask = mask_on_slice(self._frames, answer, self._scene.slices, gated=not self._scene.is_range_known)
-        is_absent = not self._scene.is_range_known and int(mask.sum()) < SMALLEST_MASK
-        self._absent = self._absent + 1 if is_absent else 0
-        self._refocus(index, mask)
-        return SliceMask(
-            self._segment_id, self._scene.slices.axis, index, mask, answer.object_score, answer.predicted_iou
-        )
-
-    def _refocus(self, index: int, mask: Mask) -> None:
-        """Cut a new crop when the object is about to leave the present one, and go on from its mask there."""
-        if not mask.any():
-            return
-        scene = self._scene
-        frames = scene.backend.framing.refocused(self._frames, scene.slices, index, mask, scene.window)
-        if frames is not None:
-            self._frames = frames
-            features = scene.encode(frames, index)
-            self._tracker = self._new_tracker(index, scene.backend.from_mask(features, frames.grid.mask_in_frame(mask)))
-
-    def _new_tracker(self, index: int, answer: FrameMask) -> Tracker:
-        tracker = self._scene.backend.tracker(self._scene.slices.count, self._reverse)
-        tracker.condition(index, self._scene.encode(self._frames, index), answer)
-        return tracker
-
-    def _seen_from_here(self, anchor: Anchor) -> tuple[Any, FrameMask]:
-        """Another prompted slice in this walk's frames, which may be another crop than the one it was answered in."""
-        features = self._scene.encode(self._frames, anchor.index)
-        if anchor.frames.key == self._frames.key:
-            return features, anchor.answer
-        return features, self._scene.backend.from_mask(features, self._frames.grid.mask_in_frame(anchor.mask))
+        index, view = found
+        segment_id, axis = self._target.segment_id, self._scene.slices.axis
+        if index not in self._met:
+            self._met[index] = view
+            answer = view.answer
+            return SliceMask(segment_id, axis, index, view.mask, answer.object_score, answer.predicted_iou)
+        gated = not self._scene.is_range_known
+        fused = fuse(self._met.pop(index), view, self._scene.slices.shape, gated)
+        return SliceMask(segment_id, axis, index, fused.mask, fused.object_score, fused.predicted_iou, fused.agreement)
 
 
-def mask_on_slice(frames: FrameStack, answer: FrameMask, slices: SliceStack, gated: bool = True) -> Mask:
-    """The answer as voxels of the slice; `gated`: nothing at all where the model says the object is absent."""
-    if gated and not answer.is_present:
-        return np.zeros(slices.shape, bool)
-    logits = frames.grid.logits_on_slice(answer.logits.cpu(), slices.shape)
-    return np.asarray((logits > 0).numpy())
-
-
-def walks_of_segment(scene: Scene, segment_id: str, anchors: Sequence[Anchor], first: int, last: int) -> list[Walk]:
-    """The walks from a segment's prompted slices (in rising order) over the slices `first` to `last`."""
-    walks = []
-    for anchor, (lower, upper) in zip(anchors, _territories([a.index for a in anchors], first, last), strict=True):
-        others = [other for other in anchors if other is not anchor]
-        for path in (range(anchor.index + 1, upper + 1), range(anchor.index - 1, lower - 1, -1)):
-            if path:
-                walks.append(Walk(scene, segment_id, anchor, others, path))
-    return walks
+def legs_of_segment(scene: Scene, target: Target, anchors: Sequence[Anchor], stretches: Sequence[Stretch]) -> list[Leg]:
+    """The walks over all stretches of a segment."""
+    legs = [leg for stretch in stretches for leg in _legs(scene, target, anchors, stretch)]
+    return sorted(legs, key=lambda leg: leg.order)
 
 
 def take_turns(
-    walks: Sequence[Walk],
+    legs: Sequence[Leg],
     is_cancelled: Callable[[], bool],
     watching: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Iterator[SliceMask]:
     """One step of every walk after the other, until all have ended or someone cancels. `watching`: around each step."""
-    waiting = list(walks)
+    waiting = list(legs)
     while waiting:
-        for walk in list(waiting):
+        for leg in list(waiting):
             if is_cancelled():
                 return
             with watching():
-                result = walk.step()
+                result = leg.step()
             if result is None:
-                waiting.remove(walk)
+                waiting.remove(leg)
             else:
                 yield result
 
 
-def _territories(indices: Sequence[int], first: int, last: int) -> list[tuple[int, int]]:
-    """The lowest and highest slice that belong to each prompted slice: every slice belongs to the nearest one."""
-    borders = [first, *((a + b) // 2 + 1 for a, b in pairwise(indices)), last + 1]
-    return [(low, high - 1) for low, high in pairwise(borders)]
+def _legs(scene: Scene, target: Target, anchors: Sequence[Anchor], stretch: Stretch) -> list[Leg]:
+    """The walks over a stretch: one, or two that meet."""
+    by_index = {anchor.index: anchor for anchor in anchors}
+    met: dict[int, View] = {}
+    legs = []
+    for start, path in stretch.walks:
+        goal = (stretch.upper if start == stretch.lower else stretch.lower) if stretch.is_between_anchors else None
+        others = _to_remember(anchors, start, goal)
+        walk = Walk(scene, target, by_index[start], others, path, goal)
+        legs.append(Leg(scene, target, walk, met))
+    return legs
+
+
+def _to_remember(anchors: Sequence[Anchor], start: int, goal: int | None) -> list[Anchor]:
+    """Of the other anchors those that are prompted or walked from, and then the nearest."""
+    others = [anchor for anchor in anchors if anchor.index != start]
+    looked_at = [anchor for anchor in others if anchor.look is not None]
+    kept = sorted((one for one in others if one.look is None), key=lambda one: abs(one.index - start))
+    room = max(0, REMEMBERED_ANCHORS - len(looked_at))
+    return sorted([*looked_at, *kept[:room]], key=lambda one: one.index)

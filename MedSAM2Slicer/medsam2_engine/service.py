@@ -216,9 +216,10 @@ class Desk:
             )
             total = 1
         else:
-            axis, slice_range, direction = request.axis, _range(request), request.direction
-            results = session.propagate(request.segments, axis, slice_range, request.window, is_cancelled, direction)
-            total = sum(session.expected_slices(one, axis, slice_range, direction) for one in request.segments)
+            where = (request.axis, _range(request))
+            how = (request.direction, request.corrected)
+            results = session.propagate(request.segments, *where, request.window, is_cancelled, *how, request.policy)
+            total = sum(session.most_masks(one, *where, *how) for one in request.segments)
         for result in results:
             slices += 1
             self._writer.write(_mask_changed(request, result))
@@ -286,6 +287,7 @@ def _mask_changed(request: Predict | Propagate, result: SliceMask) -> MaskChange
         region,
         round(result.object_score, 4),
         round(result.predicted_iou, 4),
+        None if result.agreement is None else round(result.agreement, 4),
     )
 
 

@@ -46,6 +46,9 @@ class PlainSliceFraming:
     ) -> FrameStack | None:
         return None
 
+    def holds(self, frames: FrameStack, box: Box) -> bool:
+        return True
+
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         return WholeSliceFraming(self.size).points(grid, box, clicks)
 

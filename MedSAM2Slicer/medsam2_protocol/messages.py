@@ -19,6 +19,7 @@ from medsam2_protocol.tagged import tagged
 
 PROTOCOL = 1
 BOTH, UP, DOWN = DIRECTIONS = ("both", "up", "down")
+SAM2, PRUNED, GATED = POLICIES = ("sam2", "pruned", "gated")
 
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
@@ -141,7 +142,7 @@ class Propagate(Request):
     on each side (or to where the object, or the range, ends), is computed and sent. A slice beyond the end of the
     object is not sent, so what it holds of an earlier propagation is the host's to clear.
 
-    `policy` names the rule by which followed slices are remembered (docs/corrections.md).
+    `policy` is one of `POLICIES`: by which rule followed slices are remembered (docs/corrections.md).
     """
 
     id: str
@@ -155,7 +156,7 @@ class Propagate(Request):
     window: MaybeWindow = None
     direction: str = BOTH
     corrected: MaybeIndex = None
-    policy: str = "sam2"
+    policy: str = SAM2
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.corrected or 0)
@@ -276,7 +277,7 @@ class Done(End):
 class Failed(End):
     """The request did not succeed; nothing that was sent before is taken back.
 
-    `code` is for programs: bad_request, no_such_volume, no_such_model, unreadable, out_of_memory, internal, and from
+    `code` is for programs: bad_request, no_such_volume, no_such_model, no_such_device, unreadable, out_of_memory, internal, and from
     the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what happened and what
     to do next.
     """

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from medsam2_engine.framing import Framing
+from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt
 
 
@@ -47,5 +48,8 @@ class Backend(Protocol):
     def from_mask(self, features: Any, mask: Tensor) -> FrameMask:
         """A given mask (S, S) bool, as if it had been predicted."""
 
-    def tracker(self, frame_count: int, reverse: bool) -> Tracker:
-        """A new tracker over a stack of `frame_count` frames, towards lower indices if `reverse`."""
+    def tracker(self, frame_count: int, reverse: bool, policy: MemoryPolicy = SAM2) -> Tracker:
+        """A new tracker over a stack of `frame_count` frames, towards lower indices if `reverse`.
+
+        policy: what it recalls of the frames it has followed, if it has a memory of more than one.
+        """

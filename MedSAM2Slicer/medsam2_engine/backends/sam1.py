@@ -23,6 +23,7 @@ from medsam2_engine.device import Device
 from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.framing import BOX_LABELS, Framing
 from medsam2_engine.model.architectures import SAM1, family_of
+from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.checkpoint import require_match
 from medsam2_engine.model.errors import CheckpointError
 from medsam2_engine.model.frame import FrameMask, FramePrompt
@@ -79,7 +80,8 @@ class Sam1Backend:
         score = DRAWN_LOGIT if bool(mask.any()) else -DRAWN_LOGIT
         return FrameMask(logits, score, 1.0, logits.new_zeros(0), mask)
 
-    def tracker(self, frame_count: int, reverse: bool) -> Sam1Tracker:
+    def tracker(self, frame_count: int, reverse: bool, policy: MemoryPolicy = SAM2) -> Sam1Tracker:
+        """Without memory there is nothing for a policy to choose from."""
         return Sam1Tracker(self)
 
     def follow(self, features: Sam1Features, last: FrameMask) -> FrameMask:

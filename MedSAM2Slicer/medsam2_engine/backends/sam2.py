@@ -7,7 +7,7 @@ from torch import Tensor
 
 from medsam2_engine.device import Device
 from medsam2_engine.framing import Framing
-from medsam2_engine.model.bank import MemoryBank
+from medsam2_engine.model.bank import SAM2, MemoryBank, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.precision import Precision, dtype_for, use_fastest_exact_products, wanted_precision
@@ -46,8 +46,8 @@ class Sam2Backend:
     def from_mask(self, features: ImageFeatures, mask: Tensor) -> FrameMask:
         return self._model.from_mask(features.to(torch.float32), mask.to(self._device.name))
 
-    def tracker(self, frame_count: int, reverse: bool) -> Sam2Tracker:
-        return Sam2Tracker(self._model, MemoryBank(self._model.config, frame_count, reverse))
+    def tracker(self, frame_count: int, reverse: bool, policy: MemoryPolicy = SAM2) -> Sam2Tracker:
+        return Sam2Tracker(self._model, MemoryBank(self._model.config, frame_count, reverse, policy))
 
 
 class Sam2Tracker:

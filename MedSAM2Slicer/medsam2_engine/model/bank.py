@@ -8,13 +8,16 @@ The rules are those of SAM 2 (Ravi et al., arXiv:2408.00714, section 4, and the 
   pointers; a conditioning frame that was not chosen counts as a followed one;
 * pointers of conditioning frames are recalled only once they lie in the past of the direction.
 
+A `MemoryPolicy` may recall other maps of followed frames than the last ones; `SAM2` is the rule above.
+
 A bank serves ONE object and ONE direction; conditioning memories are added to the banks of both. It forgets whatever
 no later frame of its direction can recall, so following goes on from the last added frame, or repeats that one; to
 start again further back, begin a new bank. It holds no lock: one thread uses it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
@@ -30,6 +33,9 @@ class Memory:
     tokens: Tensor  # (n * n, 64) bfloat16, as SAM 2 stores them; codes of place and time are added when recalled
     pointer: Tensor  # (hidden,) float32
     keys: Tensor | None = None  # (layers, n * n, inner), what a prepared model makes of the tokens once
+    object_score: float = 0.0  # logit, as the frame was answered
+    predicted_iou: float = 1.0
+    area: float = 0.0  # pixels of the mask's logits
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,44 @@ class Recollection:
     pointer_span: int  # the age that is coded as 1
 
 
+class MemoryPolicy(Protocol):
+    """Which followed frames are recalled as maps."""
+
+    def reach(self, count: int) -> int:
+        """How many frames back a map may be recalled, where a frame recalls `count` maps."""
+
+    def recall(self, followed: Sequence[tuple[int, Memory]], count: int) -> list[tuple[int, Memory]]:
+        """At most `count` of the maps, each under the age 1 to `count` that it is coded with.
+
+        followed: ages in frames, 1 to `reach`, and maps; the newest first. It may be empty.
+        """
+
+
+@dataclass(frozen=True)
+class LastFrames:
+    """SAM 2's own policy: the last `count` frames."""
+
+    def reach(self, count: int) -> int:
+        return count
+
+    def recall(self, followed: Sequence[tuple[int, Memory]], count: int) -> list[tuple[int, Memory]]:
+        return list(followed)
+
+
+SAM2 = LastFrames()
+
+
 class MemoryBank:
     """Memories by frame index. `frame_count` is the length of the whole volume along the slice axis."""
 
-    def __init__(self, config: Sam2Config, frame_count: int, reverse: bool = False) -> None:
+    def __init__(
+        self, config: Sam2Config, frame_count: int, reverse: bool = False, policy: MemoryPolicy = SAM2
+    ) -> None:
+        self._policy = policy
         self._direction = -1 if reverse else 1
         self._max_cond_frames = config.max_cond_frames
-        self._map_reach = config.num_maskmem - 1
+        self._map_count = config.num_maskmem - 1
+        self._map_reach = policy.reach(self._map_count)
         self._pointer_reach = min(frame_count, config.max_object_pointers) - 1
         self._conditioning: dict[int, Memory] = {}
         self._maps: dict[int, Memory] = {}
@@ -75,8 +112,9 @@ class MemoryBank:
         maps = passed_over | self._maps
         pointers = {at: memory.pointer for at, memory in passed_over.items()} | self._pointers
         past = [at for at in chosen if self._age(at, frame) >= 0]
+        followed = self._policy.recall(self._recent(maps, frame, self._map_reach), self._map_count)
         return Recollection(
-            maps=[(0, self._conditioning[at]) for at in chosen] + self._recent(maps, frame, self._map_reach),
+            maps=[(0, self._conditioning[at]) for at in chosen] + followed,
             pointers=[(self._age(at, frame), self._conditioning[at].pointer) for at in past]
             + self._recent(pointers, frame, self._pointer_reach),
             pointer_span=max(1, self._pointer_reach),

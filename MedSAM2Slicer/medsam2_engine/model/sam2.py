@@ -140,7 +140,8 @@ class Sam2(nn.Module):
             tokens = tokens + self.no_obj_embed_spatial
         tokens = tokens.to(torch.bfloat16)
         keys = None if self._fast is None else self._fast.memory_attention.remembered_keys(tokens)
-        return Memory(tokens, mask.pointer, keys)
+        area = float((mask.gated_logits > 0).sum())
+        return Memory(tokens, mask.pointer, keys, mask.object_score, mask.predicted_iou, area)
 
     def _answer(
         self,

@@ -96,20 +96,26 @@ def test_a_volume_of_one_slice_is_its_own_result() -> None:
 # ---- territories
 
 
+def visits(prompted: Iterable[int], first: int = 0, last: int = COUNT - 1) -> list[int]:
+    """Every slice once, and once more if it lies between two prompted ones."""
+    inside = [k for k in range(min(prompted), max(prompted)) if k not in prompted]
+    return sorted([*range(first, last + 1), *inside])
+
+
 @given(st.sets(st.integers(0, COUNT - 1), min_size=1, max_size=5))
-def test_every_slice_is_visited_once(prompted: set[int]) -> None:
+def test_every_slice_is_visited_from_each_side_that_has_a_prompt(prompted: set[int]) -> None:
     results = propagated(volume_with(bright=range(COUNT)), boxes_on(*prompted))
-    assert sorted(slices_of(results)) == list(range(COUNT))
+    assert sorted(slices_of(results)) == visits(prompted)
 
 
 @given(st.sets(st.integers(0, COUNT - 1), min_size=1, max_size=5))
-def test_every_slice_is_followed_from_the_nearest_prompt(prompted: set[int]) -> None:
+def test_every_slice_is_followed_from_the_next_prompt_on_either_side(prompted: set[int]) -> None:
     backend = ThresholdBackend()
     propagated(volume_with(bright=range(COUNT)), boxes_on(*prompted), backend=backend)
     for tracker in range(len(backend.directions)):
         start = backend.conditioned(tracker)[0]
         for k in backend.tracked(tracker):
-            assert abs(k - start) == min(abs(k - other) for other in prompted)
+            assert not any(min(start, k) < other < max(start, k) for other in prompted)
 
 
 @given(st.sets(st.integers(0, COUNT - 1), min_size=2, max_size=5))
@@ -128,6 +134,42 @@ def test_every_walk_goes_in_one_direction(everywhere: Volume, backend: Threshold
 def test_a_prompted_slice_is_never_followed(everywhere: Volume, backend: ThresholdBackend) -> None:
     propagated(everywhere, boxes_on(5, 6, 16), backend=backend)
     assert not {5, 6, 16} & {k for n in range(len(backend.directions)) for k in backend.tracked(n)}
+
+
+# ---- between two prompts
+
+
+def last_words(results: Iterable[SliceMask]) -> dict[int, SliceMask]:
+    return {result.slice: result for result in results}
+
+
+def test_the_second_mask_of_a_slice_says_how_well_both_directions_agree(everywhere: Volume) -> None:
+    results = propagated(everywhere, boxes_on(8, 14))
+    assert {r.slice for r in results if r.agreement is not None} == set(range(9, 14))
+    assert all(r.agreement == 1 for k, r in last_words(results).items() if 8 < k < 14)
+
+
+def test_where_one_direction_went_there_is_nothing_to_agree_with(everywhere: Volume) -> None:
+    assert all(r.agreement is None for r in propagated(everywhere, boxes_on(8)))
+
+
+def test_a_slice_is_shown_as_soon_as_one_direction_has_found_it(everywhere: Volume) -> None:
+    results = propagated(everywhere, boxes_on(8, 12), slice_range=(8, 12))
+    assert [(r.slice, r.agreement) for r in results] == [
+        (8, None),
+        (12, None),
+        (9, None),
+        (11, None),
+        (10, None),
+        (10, 1.0),
+        (11, 1.0),
+        (9, 1.0),
+    ]
+
+
+def test_both_directions_share_the_encoding_of_a_slice(everywhere: Volume, backend: ThresholdBackend) -> None:
+    propagated(everywhere, boxes_on(3, 20), backend=backend)
+    assert backend.calls.count(("encode",)) == COUNT
 
 
 # ---- the end of the object
@@ -168,9 +210,14 @@ def test_one_direction_may_end_before_the_other() -> None:
     assert (min(slices_of(results)), max(slices_of(results))) == (6, COUNT - 1)
 
 
-def test_walks_from_two_prompts_end_each_for_itself() -> None:
+def test_walks_from_two_prompts_end_each_for_itself_outside_of_them() -> None:
     results = propagated(volume_with(bright=[3, 4, 19, 20]), boxes_on(3, 20))
-    assert sorted(slices_of(results)) == [1, 2, 3, 4, 5, 6, 17, 18, 19, 20, 21, 22]
+    assert (min(slices_of(results)), max(slices_of(results))) == (1, 22)
+
+
+def test_between_two_prompts_an_object_that_is_lost_may_be_found_again() -> None:
+    results = propagated(volume_with(bright=[3, 4, 10, 19, 20]), boxes_on(3, 20))
+    assert sorted({r.slice for r in results if r.mask.any()}) == [3, 4, 10, 19, 20]
 
 
 # ---- a known range
@@ -197,11 +244,11 @@ def test_in_a_known_range_an_empty_slice_stays_empty() -> None:
 
 
 @given(st.integers(0, COUNT - 1), st.integers(0, COUNT - 1), st.data())
-def test_any_range_around_any_prompts_is_visited_once(a: int, b: int, data: st.DataObject) -> None:
+def test_any_range_around_any_prompts_is_filled(a: int, b: int, data: st.DataObject) -> None:
     first, last = min(a, b), max(a, b)
     prompted = data.draw(st.sets(st.integers(first, last), min_size=1, max_size=4))
     results = propagated(volume_with(bright=[5]), boxes_on(*prompted), slice_range=(first, last))
-    assert sorted(slices_of(results)) == list(range(first, last + 1))
+    assert sorted(slices_of(results)) == visits(prompted, first, last)
 
 
 # ---- masks

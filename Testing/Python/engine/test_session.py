@@ -370,11 +370,11 @@ def test_a_bad_request_is_refused_before_anything_is_computed(session: Session, 
         ((3, 12), "down", MIDDLE - 2),
     ],
 )
-def test_the_slices_to_expect_are_known_beforehand(
+def test_the_masks_to_expect_are_known_beforehand(
     session: Session, phantom: Phantom, slice_range: tuple[int, int] | None, direction: str, expected: int
 ) -> None:
     asked = segment(phantom.box("K", MIDDLE))
-    assert session.expected_slices(asked, "K", slice_range, direction) == expected
+    assert session.most_masks(asked, "K", slice_range, direction) == expected
 
 
 def test_upwards_nothing_below_the_prompt_is_touched_and_downwards_nothing_above(

@@ -1,0 +1,182 @@
+"""One segment, followed from one anchor in one direction, slice by slice.
+
+Auto-stop. Without a known range a walk that no other comes to meet ends after `ABSENT_SLICES` slices in a row on which
+the model does not see the object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels.
+With a known range the object is there by the user's word: the score gates nothing and no walk stops early.
+
+Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
+own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from medsam2_engine.backends.base import Backend, Tracker
+from medsam2_engine.frames import FrameStack, Mask, SliceStack
+from medsam2_engine.fusion import View
+from medsam2_engine.model.bank import MemoryPolicy
+from medsam2_engine.model.frame import FrameMask
+from medsam2_engine.sightings import Sighting
+from medsam2_engine.slice_prompts import box_of_mask
+from medsam2_protocol.messages import Window
+
+ABSENT_SLICES = 2
+SMALLEST_MASK = 3  # voxels
+
+Encode = Callable[[FrameStack, int], Any]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A slice's mask as the model has it: through which frames, and its answer in them."""
+
+    frames: FrameStack
+    answer: FrameMask
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A slice whose mask is given. `look` is what walks start from; None where none does."""
+
+    index: int
+    mask: Mask
+    look: Look | None = None
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all walks of a request have in common.
+
+    is_encoded: whether the features of a slice in frames are at hand. is_local: the request corrects one slice, and
+    walks look through the frames of the propagation before it.
+    """
+
+    backend: Backend
+    slices: SliceStack
+    encode: Encode
+    is_encoded: Callable[[FrameStack, int], bool]
+    window: Window | None
+    is_range_known: bool
+    policy: MemoryPolicy
+    is_local: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """A segment, and where it was seen; walks add to `seen`."""
+
+    segment_id: str
+    seen: dict[int, Sighting]
+
+
+class Walk:
+    """One segment, from one anchor in one direction. Each `step` gives the next slice, None at the end.
+
+    others: anchors to remember. goal: the anchor that another walk comes from, None if there is none.
+    """
+
+    def __init__(
+        self, scene: Scene, target: Target, start: Anchor, others: Sequence[Anchor], path: range, goal: int | None
+    ) -> None:
+        assert start.look is not None, "a walk starts from a slice that was looked at"
+        self._scene = scene
+        self._target = target
+        self._others = others
+        self._goal = goal
+        self._start = start.index
+        self._path = iter(path)
+        self._reverse = path.step < 0
+        self._absent = 0
+        self._last = start.index, start.mask
+        self._look_through(start.look.frames, start.index, start.look.answer)
+
+    @property
+    def order(self) -> tuple[int, bool]:
+        return self._start, self._reverse
+
+    @torch.inference_mode()
+    def step(self) -> tuple[int, View] | None:
+        index = next(self._path, None)
+        if index is None or (self._absent >= ABSENT_SLICES and self._goal is None):
+            return None
+        self._take_up_sighting(index)
+        frames = self._frames
+        answer = self._tracker.track(index, self._scene.encode(frames, index))
+        mask = mask_on_slice(frames, answer, self._scene.slices, gated=not self._scene.is_range_known)
+        is_absent = not self._scene.is_range_known and int(mask.sum()) < SMALLEST_MASK
+        self._absent = self._absent + 1 if is_absent else 0
+        self._refocus(index, mask)
+        self._note(index, mask)
+        self._last = index, mask
+        return index, View(frames, answer, abs(index - self._start), mask)
+
+    def _take_up_sighting(self, index: int) -> None:
+        """A correction goes on in the frames of the propagation before it, where the present ones are new there."""
+        seen = self._target.seen.get(index)
+        if not self._scene.is_local or seen is None or seen.frames.key == self._frames.key:
+            return
+        last, mask = self._last
+        if self._scene.is_encoded(self._frames, index) or not self._is_held(seen.frames, mask):
+            return
+        self._look_again(seen.frames, last, mask)
+
+    def _refocus(self, index: int, mask: Mask) -> None:
+        """Cut a new crop when the object is about to leave the present one, and go on from its mask there."""
+        if not mask.any():
+            return
+        scene = self._scene
+        if scene.is_local and index in self._target.seen and self._is_held(self._frames, mask):
+            return
+        frames = scene.backend.framing.refocused(self._frames, scene.slices, index, mask, scene.window)
+        if frames is not None:
+            self._look_again(frames, index, mask)
+
+    def _look_again(self, frames: FrameStack, index: int, mask: Mask) -> None:
+        """Go on in other frames from a mask that was found in the present ones."""
+        features = self._scene.encode(frames, index)
+        answer = self._scene.backend.from_mask(features, frames.grid.mask_in_frame(mask))
+        self._look_through(frames, index, answer)
+
+    def _look_through(self, frames: FrameStack, index: int, answer: FrameMask) -> None:
+        """Begin a memory with the answer on a slice, and with the other anchors as these frames show them."""
+        scene = self._scene
+        self._frames = frames
+        self._tracker: Tracker = scene.backend.tracker(scene.slices.count, self._reverse, scene.policy)
+        self._tracker.condition(index, scene.encode(frames, index), answer)
+        for anchor in self._others:
+            self._remember(anchor)
+
+    def _remember(self, anchor: Anchor) -> None:
+        """Another anchor in this walk's frames, which may be another crop than the one it was answered in."""
+        scene, frames = self._scene, self._frames
+        if anchor.look is not None and anchor.look.frames.key == frames.key:
+            self._tracker.condition(anchor.index, scene.encode(frames, anchor.index), anchor.look.answer)
+            return
+        is_costly = not scene.is_encoded(frames, anchor.index)
+        if not self._is_held(frames, anchor.mask) or (scene.is_local and is_costly and self._target.seen):
+            return
+        features = scene.encode(frames, anchor.index)
+        answer = scene.backend.from_mask(features, frames.grid.mask_in_frame(anchor.mask))
+        self._tracker.condition(anchor.index, features, answer)
+
+    def _is_held(self, frames: FrameStack, mask: Mask) -> bool:
+        return bool(mask.any()) and self._scene.backend.framing.holds(frames, box_of_mask(mask))
+
+    def _note(self, index: int, mask: Mask) -> None:
+        """Where two walks pass, the frames of the nearer anchor are those to come back to."""
+        if self._goal is None or abs(index - self._start) <= abs(index - self._goal):
+            self._target.seen[index] = Sighting(self._frames, box_of_mask(mask) if mask.any() else None)
+
+
+def mask_on_slice(frames: FrameStack, answer: FrameMask, slices: SliceStack, gated: bool = True) -> Mask:
+    """The answer as voxels of the slice; `gated`: nothing at all where the model says the object is absent."""
+    if gated and not answer.is_present:
+        return np.zeros(slices.shape, bool)
+    logits = frames.grid.logits_on_slice(answer.logits.cpu(), slices.shape)
+    return np.asarray((logits > 0).numpy())
