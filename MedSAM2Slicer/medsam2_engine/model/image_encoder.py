@@ -107,8 +107,7 @@ class WindowAttention(nn.Module):
         """(B, H, W, dim_in) to (B, H', W', dim); H' = H / 2 where queries are pooled."""
         height, width = x.shape[1:3]
         window = self._window or height
-        # Padding tokens are zeros before the projection, so all they ever hold is its bias: project the real ones only.
-        qkv = to_windows(F.linear(x, self.qkv.weight), window) + self.qkv.bias
+        qkv = self._projected(x, window)
         q, k, v = qkv.chunk(3, dim=-1)
         if self._pools:
             q = pool(q)
@@ -117,6 +116,17 @@ class WindowAttention(nn.Module):
         windows = attended.transpose(1, 2).reshape(-1, window, window, self.proj.in_features)
         y: Tensor = self.proj(from_windows(windows, height, width))
         return y
+
+    def _projected(self, x: Tensor, window: int) -> Tensor:
+        """Queries, keys and values by window: (N, w, w, 3 * dim).
+
+        Padding tokens are zeros before the projection, so all they ever hold is its bias: project the real ones only.
+        The module itself is called, and not its weights, for the sake of adapters laid over it.
+        """
+        y = self.qkv(x)
+        if x.shape[1] % window == x.shape[2] % window == 0:
+            return to_windows(y, window)
+        return to_windows(y - self.qkv.bias, window) + self.qkv.bias
 
     def _split(self, x: Tensor) -> Tensor:
         """(N, w, w, dim) to (N, heads, w * w, dim / heads)."""

@@ -1,0 +1,195 @@
+"""What is learnt from: volumes with segmented structures, as they lie in a folder.
+
+Two layouts. One folder per case, with `image.*` and `label.*` (or `*.seg.nrrd`), and perhaps a `meta.json` that says
+`id`, `subject`, `modality`, `licence`, `source` and `structures: {name: {label}}`. Or files side by side: `NAME.nrrd`
+with `NAME.seg.nrrd`, `NAME_seg.nii.gz` or `NAME_label.nii.gz`. A segmentation on other voxels than its volume is
+brought onto them. Cases of one subject are never split between training and validation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medsam2_engine.errors import BadRequest
+from medsam2_engine.finetune.voxel_grids import on_voxels_of
+from medsam2_engine.segmentation_file import LABEL_MAP_ENDINGS, SLICER_ENDING, read_segmentation
+from medsam2_engine.volume import Volume, read_volume
+from medsam2_protocol.prompts import axis_kji
+
+VOLUME_ENDINGS = (*LABEL_MAP_ENDINGS, ".mhd")
+LABEL_ENDINGS = ("_seg", "-seg", "_label", "-label", "_mask", "-mask", "_labels", ".seg")
+FEWEST_SLICES = 3
+
+Mask = npt.NDArray[np.bool_]
+Layer = npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """The voxels of `layers[layer]` that have the value `label`."""
+
+    name: str
+    layer: int
+    label: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCase:
+    """One volume and what is segmented in it.
+
+    Attributes:
+        subject: whose volume it is; several cases may share it.
+        layers: label maps with the volume's shape, several where structures overlap.
+        has_image: otherwise the volume is the label map itself, and images are painted on it.
+        confidence_kji: how far the masks are believed, 0 to 1, with the volume's shape; None: all were drawn by people.
+    """
+
+    id: str
+    subject: str
+    volume: Volume
+    layers: tuple[Layer, ...]
+    structures: tuple[Structure, ...]
+    has_image: bool = True
+    licence: str = ""
+    source: str = ""
+    sha256: str = ""
+    confidence_kji: npt.NDArray[np.float32] | None = None
+    _areas: dict[tuple[int, str], npt.NDArray[np.int64]] = field(default_factory=dict)
+
+    def mask(self, structure: Structure) -> Mask:
+        """(K, J, I) bool."""
+        return np.asarray(self.layers[structure.layer] == structure.label)
+
+    def areas(self, structure: Structure, axis: str) -> npt.NDArray[np.int64]:
+        """Voxels of a structure on each slice of an axis."""
+        key = (structure.layer, axis)
+        if key not in self._areas:
+            slices = np.moveaxis(self.layers[structure.layer], axis_kji(axis), 0)
+            count = int(slices.max()) + 1
+            self._areas[key] = np.stack([np.bincount(part.ravel(), minlength=count) for part in slices])
+        return self._areas[key][:, structure.label]
+
+    @cached_property
+    def darkest(self) -> float:
+        return float(self.volume.sample.min())
+
+
+def read_cases(folder: Path) -> tuple[TrainingCase, ...]:
+    """Every case in a folder, in the order of their names.
+
+    Raises:
+        BadRequest: there is none, or a case has no structure.
+        UnreadableVolume: a file cannot be read.
+    """
+    if not folder.is_dir():
+        raise BadRequest(f"There is no folder {folder}. Name the folder with the volumes and their segmentations.")
+    found = tuple(read_case(*files) for files in _pairs(folder))
+    if not found:
+        raise BadRequest(
+            f"{folder} holds no volume with a segmentation. Put them side by side (NAME.nrrd with NAME.seg.nrrd, or "
+            "NAME.nii.gz with NAME_seg.nii.gz), or one folder per case with image.* and label.*."
+        )
+    return found
+
+
+def read_case(name: str, image: Path | None, segmentation: Path, meta: dict[str, Any]) -> TrainingCase:
+    """One case; without an image it is shapes only.
+
+    Raises:
+        BadRequest: nothing is segmented.
+        UnreadableVolume: a file cannot be read.
+    """
+    layers, structures, ijk_to_ras = _read_layers(segmentation, meta)
+    modality = str(meta.get("modality", ""))
+    modality = modality if modality in ("CT", "MR", "PT") else ""
+    volume = Volume(layers[0], ijk_to_ras) if image is None else read_volume(image, modality)
+    placed = tuple(on_voxels_of(volume, layer, ijk_to_ras) for layer in layers)
+    case = TrainingCase(
+        id=str(meta.get("id", name)),
+        subject=str(meta.get("subject", meta.get("id", name))),
+        volume=volume,
+        layers=placed,
+        structures=structures,
+        has_image=image is not None,
+        licence=str(meta.get("licence", "")),
+        source=str(meta.get("source", "")),
+        sha256=_sha256([path for path in (image, segmentation) if path is not None]),
+    )
+    kept = tuple(s for s in structures if max((case.areas(s, axis) > 0).sum() for axis in "IJK") >= FEWEST_SLICES)
+    if not kept:
+        raise BadRequest(f"{segmentation} holds no structure of at least {FEWEST_SLICES} slices. Leave the case out.")
+    object.__setattr__(case, "structures", kept)
+    return case
+
+
+def _pairs(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, Any]]]:
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            yield from _case_in(path)
+        elif _stem(path) and not _is_segmentation(path):
+            partner = _partner(path)
+            if partner is not None:
+                yield _stem(path), path, partner, {}
+
+
+def _case_in(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, Any]]]:
+    files = [path for path in sorted(folder.iterdir()) if _stem(path)]
+    segmentations = [path for path in files if _is_segmentation(path) or _stem(path) in ("label", "labels", "seg")]
+    images = [path for path in files if _stem(path) == "image"] or [p for p in files if p not in segmentations]
+    if len(segmentations) != 1:
+        return
+    meta_file = folder / "meta.json"
+    meta = json.loads(meta_file.read_text(encoding="utf-8")) if meta_file.is_file() else {}
+    if meta.get("dim", 3) == 3 and (images or meta.get("label_only")):
+        yield folder.name, images[0] if images else None, segmentations[0], meta
+
+
+def _partner(image: Path) -> Path | None:
+    for path in sorted(image.parent.iterdir()):
+        if _is_segmentation(path) and any(_stem(path) == _stem(image) + ending for ending in ("", *LABEL_ENDINGS)):
+            return path
+    return None
+
+
+def _is_segmentation(path: Path) -> bool:
+    return path.name.lower().endswith(SLICER_ENDING) or _stem(path).lower().endswith(LABEL_ENDINGS)
+
+
+def _stem(path: Path) -> str:
+    """The name without an ending that is known, or ""."""
+    name = path.name
+    for ending in (SLICER_ENDING, *VOLUME_ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return ""
+
+
+def _read_layers(
+    path: Path, meta: dict[str, Any]
+) -> tuple[tuple[Layer, ...], tuple[Structure, ...], npt.NDArray[np.float64]]:
+    if path.name.lower().endswith(SLICER_ENDING):
+        segments, matrix = read_segmentation(path)
+        layers = tuple(segment.mask_kji.astype(np.uint8) for segment in segments)
+        return layers, tuple(Structure(segment.name, n, 1) for n, segment in enumerate(segments)), matrix
+    labels = read_volume(path)
+    voxels = np.asarray(labels.voxels_kji).astype(np.int32)
+    names = {int(value["label"]): name for name, value in meta.get("structures", {}).items()}
+    values = [int(value) for value in np.unique(voxels) if value > 0]
+    structures = tuple(Structure(names.get(v, f"label {v}"), 0, v) for v in values if v in names or not names)
+    return (voxels,), structures, labels.ijk_to_ras
+
+
+def _sha256(paths: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,182 @@
+"""The training of the embedded model: what it may learn from, in which mixture, and with which settings.
+
+    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --seed 1 --shards 8
+    python -m medsam2_engine.finetune.embedded_recipe train STATE --steps 3000
+
+DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
+made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
+command goes on where the last one ended. See docs/models/embedded-v2.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from medsam2_engine.backends.load import framing_of, load_sam2
+from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
+from medsam2_engine.finetune.cases import TrainingCase, read_cases
+from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
+from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.losses import LossWeights
+from medsam2_engine.finetune.pseudo_objects import pseudo_clip
+from medsam2_engine.finetune.settings import ALL, Settings
+from medsam2_engine.finetune.shapes import shape_clip
+from medsam2_engine.finetune.training import Rhythm, Training
+from medsam2_engine.models import find_model
+
+REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
+VALIDATION_SUBJECTS = ("sts012", "sts023", "hippocampus_011", "hippocampus_044", "hippocampus_083", "synthseg_15")
+CLIP_LENGTH = 7
+PER_SHARD = 200
+REAL, HIPPOCAMPUS, PSEUDO, PAINTED_REAL, PAINTED = 0.38, 0.46, 0.58, 0.62, 0.80  # cumulated; the rest are shapes
+PET_SHARE = 0.3  # of the real tumours
+SETTINGS = Settings(
+    seed=2026,
+    trained=ALL,
+    frames=12,
+    lengths=(1, 2, 3, 4, 5, 7),
+    box=0.75,
+    point=0.12,
+    learning_rate=3e-4,
+    warmup=50,
+    cooldown=0.6,
+    average=0.996,
+    patience=0,
+    losses=LossWeights(mask=2.0, focal_gamma=0.0, dice=1.0, iou=1.0, object_score=1.0),
+)
+
+
+def allowed_cases(folder: Path) -> tuple[TrainingCase, ...]:
+    """The cases whose licence allows a model that may be passed on, each with the patient it comes from."""
+    cases = read_cases(folder)
+    return tuple(
+        replace(case, subject=subject_of(case.id))
+        for case in cases
+        if case.licence and not any(word in case.licence for word in REFUSED_LICENCES)
+    )
+
+
+def subject_of(case_id: str) -> str:
+    """The patient: CT, MR and PET of one sarcoma patient share the last part of their names."""
+    *_, group, last = case_id.split("_")
+    return last if last.startswith("sts") else f"{group}_{last}"
+
+
+def make_clip(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip:
+    """One clip of the mixture."""
+    tumours = [case for case in cases if case.has_image and "_sts" in case.id]
+    hippocampi = [case for case in cases if case.has_image and "_sts" not in case.id]
+    maps = [case for case in cases if not case.has_image]
+    while True:
+        clip = _thrown(rng, tumours, hippocampi, maps)
+        if clip is not None:
+            return clip
+
+
+def _thrown(
+    rng: np.random.Generator,
+    tumours: Sequence[TrainingCase],
+    hippocampi: Sequence[TrainingCase],
+    maps: Sequence[TrainingCase],
+) -> Clip | None:
+    dice = rng.random()
+    options = ClipOptions(CLIP_LENGTH)
+    if dice < REAL:
+        pet = rng.random() < PET_SHARE
+        return clip_of_case(rng, _one_of(rng, [c for c in tumours if ("_pet_" in c.id) == pet]), options)
+    if dice < HIPPOCAMPUS:
+        return clip_of_case(rng, _one_of(rng, hippocampi), options)
+    if dice < PSEUDO:
+        return next((clip for _ in range(8) if (clip := pseudo_clip(rng, _one_of(rng, tumours), CLIP_LENGTH))), None)
+    if dice < PAINTED_REAL:
+        return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
+    if dice < PAINTED:
+        groups = sorted({case.id.split("_")[2] for case in maps})
+        group = str(rng.choice(groups))
+        return clip_of_case(rng, _one_of(rng, [c for c in maps if c.id.split("_")[2] == group]), options)
+    return shape_clip(rng, CLIP_LENGTH)
+
+
+def _one_of(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> TrainingCase:
+    return cases[int(rng.integers(len(cases)))]
+
+
+def make_clips(data: Path, state: Path, seed: int, shards: int) -> None:
+    """Write shards of clips; one that is there already is not made again."""
+    cases = [case for case in allowed_cases(data) if case.subject not in VALIDATION_SUBJECTS]
+    folder = state / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(shards):
+        path = folder / f"{seed:03d}-{number:03d}.clips"
+        if path.is_file():
+            continue
+        began = time.monotonic()
+        rng = np.random.default_rng([seed, number])
+        clips = [make_clip(rng, cases) for _ in range(PER_SHARD)]
+        write_shard(path, clips)
+        kinds = {kind: sum(clip.kind == kind for clip in clips) for kind in sorted({clip.kind for clip in clips})}
+        print(f"{path.name}: {(time.monotonic() - began) / PER_SHARD * 1000:.0f} ms a clip, {kinds}", flush=True)
+
+
+def train(state: Path, steps: int, start: str) -> bool:
+    """Train from the weights of an installed model, or on from the state that is there."""
+    entry = find_model(start)
+    settings = replace(SETTINGS, steps=steps)
+    folder = state / "training"
+    folder.mkdir(parents=True, exist_ok=True)
+    pool = ClipPool(state / "clips")
+    print(f"{len(pool)} clips", flush=True)
+    training = Training(
+        load_sam2(entry, entry),
+        pool,
+        framing_of(entry.input_policy),
+        settings,
+        folder,
+        rhythm=Rhythm(log=25, checkpoint_s=120),
+    )
+    stopped: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda signum, frame: stopped.append(signum))
+    return training.run(lambda: bool(stopped))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="embedded_recipe", description="Train the embedded model.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    clips = commands.add_parser("clips", help="make clips")
+    clips.add_argument("data", type=Path)
+    clips.add_argument("state", type=Path)
+    clips.add_argument("--seed", type=int, default=1)
+    clips.add_argument("--shards", type=int, default=8)
+    training = commands.add_parser("train", help="train, or go on training")
+    training.add_argument("state", type=Path)
+    training.add_argument("--steps", type=int, default=3000)
+    training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
+    items = commands.add_parser("items", help="list what is learnt from")
+    items.add_argument("data", type=Path)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    if options.command == "clips":
+        make_clips(options.data, options.state, options.seed, options.shards)
+    elif options.command == "items":
+        for case in allowed_cases(options.data):
+            print(json.dumps({"id": case.id, "licence": case.licence, "source": case.source, "sha256": case.sha256}))
+    else:
+        train(options.state, options.steps, options.start)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

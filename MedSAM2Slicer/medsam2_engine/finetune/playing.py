@@ -1,0 +1,162 @@
+"""A batch of clips played as a user would: prompt, correct, follow through the slices, correct on the way.
+
+After every answer its loss is taken. What is remembered are the model's own masks, or the true ones now and then, so
+that it learns from a good past first and from its own later. Gradients do not run through remembered masks, as a mask
+on the screen has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medsam2_engine.finetune import network
+from medsam2_engine.finetune.clicks import clicks_on_errors
+from medsam2_engine.finetune.losses import AnswerLoss, LossWeights, answer_loss
+from medsam2_engine.finetune.network import Answers, Points
+from medsam2_engine.finetune.samples import Batch
+from medsam2_engine.finetune.statistics import Statistics
+from medsam2_engine.model.bank import Memory, MemoryBank
+from medsam2_engine.model.frame import ImageFeatures
+from medsam2_engine.model.sam2 import Sam2
+
+MANY_SLICES = 1000  # a volume's length as the memory bank is told it
+RMS_LIMIT, RMS_WEIGHT = 2.0, 0.02  # of the stride-16 map: it must not drown prompts and memories, which are about 1
+
+
+@dataclass(frozen=True)
+class Play:
+    """What happens to a batch.
+
+    Attributes:
+        clicks: corrections on the prompted slice.
+        corrected: number of the later slice that gets one corrective click, 0 for none.
+        age: slices between the prompted one and the next, as far on in a long walk.
+        true_memory: how often a remembered mask is the true one.
+        true_presence: how often presence is dictated.
+    """
+
+    clicks: int = 0
+    corrected: int = 0
+    age: int = 0
+    true_memory: float = 0.1
+    true_presence: float = 0.3
+
+
+def drawn_play(rng: np.random.Generator, length: int) -> Play:
+    """A random play for clips of that length."""
+    clicks = int(rng.choice([0, 1, 2, 3], p=[0.65, 0.2, 0.1, 0.05]))
+    corrected = int(rng.integers(1, length)) if length > 1 and rng.random() < 0.25 else 0
+    age = int(rng.integers(0, 25)) if rng.random() < 0.4 else 0
+    return Play(clicks, corrected, age)
+
+
+def played(
+    model: Sam2, batch: Batch, play: Play, weights: LossWeights, rng: np.random.Generator, statistics: Statistics
+) -> Tensor:
+    """The mean loss of all answers, a scalar with gradients."""
+    return _Player(model, batch, play, weights, rng, statistics).run()
+
+
+class _Player:
+    def __init__(
+        self, model: Sam2, batch: Batch, play: Play, weights: LossWeights, rng: np.random.Generator, stats: Statistics
+    ) -> None:
+        self._model, self._batch, self._play, self._weights = model, batch, play, weights
+        self._rng, self._statistics = rng, stats
+        self._bank = MemoryBank(model.config, MANY_SLICES)
+        self._losses: list[Tensor] = []
+
+    def run(self) -> Tensor:
+        batch = self._batch
+        objects, length = batch.truth.shape[:2]
+        features = self._model.encode(batch.pixels.transpose(0, 1).flatten(0, 1))
+        for slice_ in range(length):
+            rows = slice(slice_ * objects, (slice_ + 1) * objects)
+            part = ImageFeatures(features.fine[rows], features.middle[rows], features.coarse[rows])
+            if slice_ == 0:
+                self._begin(part, length > 1)
+            else:
+                self._follow(part, slice_, slice_ < length - 1)
+        rms = torch.relu(features.coarse.square().mean() - RMS_LIMIT)
+        return torch.stack(self._losses).mean() + RMS_WEIGHT * rms
+
+    def _begin(self, features: ImageFeatures, is_remembered: bool) -> None:
+        batch, truth = self._batch, self._batch.truth[:, 0]
+        if batch.points is None:
+            answers = network.drawn(self._model, features, truth)
+            self._judge(answers, 0, "mask")
+            mask = truth
+            which = torch.zeros(len(truth), dtype=torch.long, device=truth.device)
+        else:
+            answers = network.prompted(self._model, features, batch.points, None)
+            loss, full = self._judge(answers, 0, batch.kind)
+            which = loss.best
+            answers, full, which = self._correct_first(features, batch.points, answers, full, which)
+            mask = (full > 0).float()
+        if is_remembered:
+            present = truth.new_ones(len(truth), dtype=torch.bool)
+            pointer = network.pointers(self._model, answers.chosen(which)[1], present)
+            self._bank.add_conditioning(0, network.memories(self._model, features, mask, present, pointer))
+
+    def _correct_first(
+        self, features: ImageFeatures, points: Points, answers: Answers, full: Tensor, which: Tensor
+    ) -> tuple[Answers, Tensor, Tensor]:
+        """Clicks on the prompted slice, each after having seen the answer to the one before."""
+        truth = self._batch.truth[:, 0]
+        for number in range(self._play.clicks):
+            xy, labels = clicks_on_errors(full > 0, truth > 0.5)
+            points = points.and_clicks(xy, labels)
+            previous = answers.chosen(which)[0].detach()
+            answers = network.prompted(self._model, features, points, previous)
+            loss, full = self._judge(answers, 0, f"click{number + 1}")
+            which = loss.best
+        return answers, full, which
+
+    def _follow(self, features: ImageFeatures, slice_: int, is_remembered: bool) -> None:
+        index = slice_ + self._play.age
+        recalled = self._bank.select(index)
+        answers = network.tracked(self._model, features, recalled, None, None)
+        loss, full = self._judge(answers, slice_, f"slice{min(slice_, 4)}")
+        is_corrected = slice_ == self._play.corrected
+        if is_corrected:
+            truth = self._batch.truth[:, slice_] > 0.5
+            shown = (full > 0) & (answers.object_score > 0)[:, None, None]
+            xy, labels = clicks_on_errors(shown, truth)
+            points = Points(xy[:, None], labels[:, None])
+            previous = answers.chosen(loss.best)[0].detach()
+            answers = network.tracked(self._model, features, recalled, points, previous)
+            loss, full = self._judge(answers, slice_, "corrected")
+        if is_remembered:
+            self._bank.add(index, self._remembered(features, slice_, answers, loss, full, is_corrected))
+
+    def _remembered(
+        self, features: ImageFeatures, slice_: int, answers: Answers, loss: AnswerLoss, full: Tensor, is_sure: bool
+    ) -> Memory:
+        truth = self._batch.truth[:, slice_]
+        dictated = self._thrown(self._play.true_presence, truth)
+        present = torch.where(dictated, loss.present, answers.object_score > 0)
+        certainty = (full > 0).to(full) if is_sure else full.sigmoid()
+        certainty = torch.where(present[:, None, None], certainty, torch.zeros_like(certainty))
+        given = self._thrown(self._play.true_memory, truth)
+        certainty = torch.where(given[:, None, None], truth, certainty)
+        pointer = network.pointers(self._model, answers.chosen(loss.best)[1], present)
+        return network.memories(self._model, features, certainty, present, pointer)
+
+    def _judge(self, answers: Answers, slice_: int, name: str) -> tuple[AnswerLoss, Tensor]:
+        """Take the loss; returns it with the best candidate's logits at full size, (B, S, S), without gradients."""
+        truth, trust = self._batch.truth[:, slice_], self._batch.weights[:, slice_]
+        full = network.at_full_size(self._model, answers.logits)
+        loss = answer_loss(
+            full, answers.ious, answers.object_score, truth, trust, self._weights, is_prompted=slice_ == 0
+        )
+        self._losses.append(loss.total)
+        self._statistics.add(name, loss, answers)
+        rows = torch.arange(len(truth), device=truth.device)
+        return loss, full[rows, loss.best].detach()
+
+    def _thrown(self, share: float, like: Tensor) -> Tensor:
+        return torch.from_numpy(self._rng.random(len(like)) < share).to(like.device)

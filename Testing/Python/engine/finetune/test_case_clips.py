@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
+from medsam2_engine.finetune.cases import TrainingCase, read_cases
+from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.geometry import slice_axes
+from training_phantoms import SHAPE_KJI, in_space
+
+
+def clips(case: TrainingCase, count: int, length: int = 4) -> list[Clip]:
+    rng = np.random.default_rng(0)
+    thrown = (clip_of_case(rng, case, ClipOptions(length)) for _ in range(4 * count))
+    return [clip for clip in thrown if clip is not None][:count]
+
+
+@pytest.fixture
+def case(case_folder: Path) -> TrainingCase:
+    return read_cases(case_folder)[0]
+
+
+@pytest.fixture
+def coded_case(tmp_path: Path) -> TrainingCase:
+    """A volume whose voxels say in which slice, row and column they lie, with a block segmented."""
+    k, j, i = np.meshgrid(*(np.arange(n) for n in SHAPE_KJI), indexing="ij")
+    sitk.WriteImage(in_space((k * 10000 + j * 100 + i).astype(np.float32)), str(tmp_path / "c.nii.gz"))
+    block = (k > 2) & (k < 11) & (j > 9) & (j < 24) & (i > 15) & (i < 25)
+    sitk.WriteImage(in_space(block.astype(np.uint8)), str(tmp_path / "c_seg.nii.gz"))
+    return read_cases(tmp_path)[0]
+
+
+def test_masks_lie_on_the_voxels_they_were_drawn_on(coded_case: TrainingCase) -> None:
+    untouched = [c for c in clips(coded_case, 20) if (c.images == np.rint(c.images)).all()]
+    assert untouched
+    for clip in untouched:
+        k, rest = np.divmod(clip.images, 10000)
+        j, i = np.divmod(rest, 100)
+        block = (k > 2) & (k < 11) & (j > 9) & (j < 24) & (i > 15) & (i < 25)
+        np.testing.assert_array_equal(clip.masks, block)
+
+
+def test_turned_clips_keep_mask_and_image_together(case: TrainingCase) -> None:
+    for clip in clips(case, 20):
+        inside, outside = clip.images[0][clip.masks[0]], clip.images[0][~clip.masks[0]]
+        assert inside.mean() - outside.mean() > 50
+
+
+def test_slices_go_one_way_from_the_prompted_one(coded_case: TrainingCase) -> None:
+    for clip in clips(coded_case, 10):
+        steps = np.diff([np.floor_divide(part.max(), 10000) for part in clip.images])
+        assert (steps >= 0).all() or (steps <= 0).all()
+
+
+def test_many_clips_see_the_object_end(case: TrainingCase) -> None:
+    ended = [not clip.masks[-1].any() for clip in clips(case, 40)]
+    assert 0.2 < np.mean(ended) < 0.9
+
+
+def test_the_prompted_slice_always_holds_the_object(case: TrainingCase) -> None:
+    assert all(clip.is_usable for clip in clips(case, 30))
+
+
+def test_the_same_seed_gives_the_same_clip(case: TrainingCase) -> None:
+    first, second = (clips(case, 5) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.masks, other.masks)
+
+
+def test_slices_of_a_thick_volume_are_its_own_and_of_an_isotropic_one_any() -> None:
+    assert slice_axes((0.8, 0.8, 3.0)) == "K"
+    assert slice_axes((5.5, 5.5, 3.3)) == "K"  # PET: coarser in the plane
+    assert slice_axes((3.0, 0.9, 0.9)) == "I"
+    assert slice_axes((1.0, 1.0, 1.2)) == "IJK"
+
+
+def test_shapes_alone_are_painted(case: TrainingCase) -> None:
+    rng = np.random.default_rng(2)
+    options = ClipOptions(3, paint_share=1.0)
+    painted = next(clip for _ in range(20) if (clip := clip_of_case(rng, case, options)) is not None)
+    assert painted.kind == "painted"
+    inside, outside = painted.images[0][painted.masks[0]], painted.images[0][~painted.masks[0]]
+    assert abs(inside.mean() - outside.mean()) > 0.02

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+
+from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.painting import painted
+from medsam2_engine.finetune.shapes import shape_clip
+
+
+def shapes(count: int, length: int = 6) -> list[Clip]:
+    rng = np.random.default_rng(3)
+    return [clip for _ in range(4 * count) if (clip := shape_clip(rng, length)) is not None][:count]
+
+
+def test_shapes_can_be_prompted_and_some_end() -> None:
+    found = shapes(25)
+    assert all(clip.is_usable for clip in found)
+    assert 0.05 < np.mean([not clip.masks[-1].any() for clip in found]) < 0.8
+
+
+def test_a_painted_object_is_set_off_from_its_surroundings() -> None:
+    rng = np.random.default_rng(0)
+    target = np.zeros((3, 48, 48), bool)
+    target[:, 15:32, 12:30] = True
+    labels = np.zeros((3, 48, 48), np.int64)
+    labels[:, :10] = 4
+    for _ in range(10):
+        image = painted(rng, labels, target)
+        assert image.shape == target.shape
+        assert np.isfinite(image).all()
+        near = np.zeros_like(target)
+        near[:, 10:37, 7:35] = True
+        assert abs(image[target].mean() - image[near & ~target].mean()) > 0.01
