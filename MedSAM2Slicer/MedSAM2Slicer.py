@@ -29,7 +29,7 @@ from MedSAM2SlicerLib.ModelCommands import ModelCommands
 from MedSAM2SlicerLib.ModelPanel import ModelPanel
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
-from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
+from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
 from MedSAM2SlicerLib.SampleCases import registerSampleCases
 from MedSAM2SlicerLib.SegmentationController import SegmentationController
 from MedSAM2SlicerLib.SelfTest import runSelfTest
@@ -269,6 +269,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "box": lambda: self.controller.toggleTool(BOX),
                 "positive": lambda: self.controller.toggleTool(POSITIVE),
                 "negative": lambda: self.controller.toggleTool(NEGATIVE),
+                "scribble": lambda: self.controller.toggleTool(SCRIBBLE),
+                "lasso": lambda: self.controller.toggleTool(LASSO),
                 "propagate": self.controller.propagate,
                 "cancel": self.cancel,
                 "undo": self.controller.undo,
@@ -283,6 +285,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "box": [self.ui.boxButton],
             "positive": [self.ui.positiveButton],
             "negative": [self.ui.negativeButton],
+            "scribble": [self.ui.scribbleButton],
+            "lasso": [self.ui.lassoButton],
             "propagate": [self.ui.propagateButton],
             "cancel": [self.ui.cancelButton],
             "undo": [self.ui.undoButton],

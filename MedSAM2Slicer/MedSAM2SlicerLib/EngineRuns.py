@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import End, Failed, MaskChanged
 from MedSAM2SlicerLib.News import NO_PROGRESS, News
-from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt
+from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.TaskRun import Task, TaskListener, TaskRun

@@ -19,7 +19,7 @@ import numpy as np
 import slicer
 import vtk
 
-from medsam2_protocol.prompts import AXES, BoxPrompt, PointPrompt
+from medsam2_protocol.prompts import AXES, BoxPrompt, Path, PointPrompt
 
 PARALLEL_TOLERANCE_DEG = 1.0
 Rows = tuple[tuple[float, float, float, float], ...]
@@ -57,13 +57,17 @@ class VolumeFrame:
         The normal of a slice is perpendicular to the two other axes. Under a shearing or non-linear transform that is
         not the direction of the axis itself.
         """
-        columns = self._axesInWorld(at_world)
         limit = math.cos(math.radians(PARALLEL_TOLERANCE_DEG))
-        for axis, letter in enumerate(AXES):
-            normal = np.cross(columns[(axis + 1) % 3], columns[(axis + 2) % 3])
-            if abs(np.dot(normal, normal_world)) >= limit * np.linalg.norm(normal):
+        for letter, normal in zip(AXES, self.sliceNormals(at_world)):
+            if abs(np.dot(normal, normal_world)) >= limit:
                 return letter
         return None
+
+    def sliceNormals(self, at_world: np.ndarray) -> list[np.ndarray]:
+        """Unit normals, in world and around a point, of the slices along I, J and K."""
+        columns = self._axesInWorld(at_world)
+        normals = [np.cross(columns[(axis + 1) % 3], columns[(axis + 2) % 3]) for axis in range(3)]
+        return [normal / np.linalg.norm(normal) for normal in normals]
 
     def _axesInWorld(self, at_world: np.ndarray) -> np.ndarray:
         """World displacement (3, 3) of one voxel's step along I, J and K, around a point."""
@@ -118,6 +122,29 @@ def pointOnSlice(frame: VolumeFrame, point_world: np.ndarray, axis: str, isPosit
     if (ijk < -0.5).any() or (ijk > np.array(frame.shape_ijk) - 0.5).any():
         return None
     return PointPrompt((float(ijk[0]), float(ijk[1]), float(ijk[2])), isPositive)
+
+
+def pathOnSlice(frame: VolumeFrame, points_world: np.ndarray, axis: str) -> Optional[tuple[int, Path]]:
+    """The slice along the axis that most of these points are nearest to, and where they lie in it, on voxels or not.
+
+    None if the volume has no such slice.
+    """
+    points_ijk = frame.ijkFromWorld(points_world)
+    along = AXES.index(axis)
+    index = math.floor(float(np.median(points_ijk[:, along])) + 0.5)
+    if not 0 <= index < frame.shape_ijk[along]:
+        return None
+    return index, tuple((float(x), float(y)) for x, y in np.delete(points_ijk, along, axis=1))
+
+
+def rasOfPath(frame: VolumeFrame, axis: str, index: int, path: Path) -> np.ndarray:
+    """The vertices (N, 3) of a path on a slice, in the volume's own RAS."""
+    return rasOfIjk(frame, np.insert(np.asarray(path, float), AXES.index(axis), index, axis=1))
+
+
+def rasOfIjk(frame: VolumeFrame, points_ijk: np.ndarray) -> np.ndarray:
+    """Points (N, 3) in the volume's own RAS."""
+    return _applied(frame.ijk_to_ras, points_ijk)
 
 
 def roiOfBox(frame: VolumeFrame, box: BoxPrompt) -> RoiPlacement:

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from MedSAM2SlicerLib.EngineLists import AUTOMATIC
 from MedSAM2SlicerLib.EngineStatus import engineStatus
 from MedSAM2SlicerLib.PromptList import PromptList
-from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
+from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
 from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
 from MedSAM2SlicerLib.Remedy import RemedyButton
 
@@ -74,18 +74,26 @@ class Panel:
 
     def _connect(self) -> None:
         ui, controller = self._ui, self._controller
-        ui.boxButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(BOX, isChecked))
-        ui.positiveButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(POSITIVE, isChecked))
-        ui.negativeButton.connect("toggled(bool)", lambda isChecked: self.onToolToggled(NEGATIVE, isChecked))
+        for kind, button in self._toolButtons():
+            self._connectTool(kind, button)
         ui.propagateButton.connect("clicked()", controller.propagate)
         ui.cancelButton.connect("clicked()", controller.cancel)
         ui.undoButton.connect("clicked()", controller.undo)
         ui.redoButton.connect("clicked()", controller.redo)
         ui.addSegmentButton.connect("clicked()", controller.addSegment)
 
+    def _connectTool(self, kind: str, button) -> None:
+        button.connect("toggled(bool)", lambda isChecked: self.onToolToggled(kind, isChecked))
+
     def _toolButtons(self):
         ui = self._ui
-        return ((BOX, ui.boxButton), (POSITIVE, ui.positiveButton), (NEGATIVE, ui.negativeButton))
+        return (
+            (BOX, ui.boxButton),
+            (LASSO, ui.lassoButton),
+            (SCRIBBLE, ui.scribbleButton),
+            (POSITIVE, ui.positiveButton),
+            (NEGATIVE, ui.negativeButton),
+        )
 
     def _showProgress(self) -> None:
         bar, progress = self._ui.progressBar, self._controller.progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Done, End, Failed, MaskChanged
-from medsam2_protocol.prompts import BoxPrompt, slice_of_prompt
+from medsam2_protocol.prompts import shows_object, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.News import News
@@ -24,6 +24,7 @@ class Previewing:
         self._change = change
         self._news = news
         self._preview = Preview()
+        self._note = ""
 
     @property
     def isThere(self) -> bool:
@@ -34,16 +35,17 @@ class Previewing:
         """The prompt that the preview is for, or None."""
         return self._preview.promptNode
 
-    def predict(self, node) -> None:
-        """Ask for the slice of one prompt."""
+    def predict(self, node, note: str = "") -> None:
+        """Ask for the slice of one prompt; `note` is said together with the outcome."""
         self.stop()
+        self._note = note
         prompt = readPrompt(node)
         if prompt is None:
             self._news.say(_("The prompt lies outside the volume. Move it back or make another one."), isError=True)
             return
         axis, index = axisOf(node), slice_of_prompt(prompt, axisOf(node))
         prompts = self._choice.promptsAlong(axis, index)
-        if not any(isinstance(one, BoxPrompt) or one.positive for one in prompts):
+        if not any(map(shows_object, prompts)):
             self._news.say(
                 _("Click into the object first (P), or draw a box (B): here it is only said what it is not.")
             )
@@ -110,4 +112,5 @@ class Previewing:
     def _show(self) -> None:
         self._preview.show(self._change.writer)
         mask = self._preview.mask
-        self._news.say(Sentences.ofPreview(mask), isError=mask.region.is_empty)
+        sentence = " ".join(filter(None, [self._note, Sentences.ofPreview(mask)]))
+        self._news.say(sentence, isError=mask.region.is_empty)

@@ -1,4 +1,8 @@
-"""The list of the segment's prompts in the panel: a click shows the slice, the button or the Delete key removes one."""
+"""The list of the segment's prompts in the panel.
+
+A click shows the slice, the button or the Delete key removes a prompt. The chosen prompt is lighter in the views, and
+a click on a prompt in a view chooses it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from typing import Optional
 
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.PromptMarkups import axisOf, kindOf, kindTitle, orderOf, sliceOf
+from MedSAM2SlicerLib.PromptKinds import kindTitle
+from MedSAM2SlicerLib.PromptMarkups import axisOf, chooseOnly, kindOf, orderOf, sliceOf
 
 
 class PromptList:
@@ -18,8 +23,11 @@ class PromptList:
         self._controller = controller
         self._nodes: list = []
         self._shown: Optional[tuple] = None
+        self._chosen: Optional[tuple] = None
         self._list.connect("itemClicked(QListWidgetItem*)", lambda item: self.onClicked())
+        self._list.connect("currentRowChanged(int)", lambda row: self._showChosen())
         self._removeButton.connect("clicked()", self.removeSelected)
+        controller.onPromptPicked = self.choose
 
     def update(self) -> None:
         self._nodes = self._controller.promptNodes()
@@ -30,6 +38,12 @@ class PromptList:
         self._list.setVisible(bool(shown))
         self._removeButton.setVisible(bool(shown))
         self._removeButton.setEnabled(bool(shown) and not self._controller.isPropagating)
+        self._showChosen()
+
+    def choose(self, node) -> None:
+        """A prompt of the segment, or any other node."""
+        if node in self._nodes:
+            self._list.setCurrentRow(self._nodes.index(node))
 
     def onClicked(self) -> None:
         node = self._selected()
@@ -46,11 +60,19 @@ class PromptList:
         row = self._list.currentRow
         return self._nodes[row] if 0 <= row < len(self._nodes) else None
 
+    def _showChosen(self) -> None:
+        chosen = (self._selected(), tuple(self._nodes))
+        if chosen != self._chosen:
+            self._chosen = chosen
+            chooseOnly(*chosen)
+
     def _fill(self, titles: list[str]) -> None:
+        wasBlocked = self._list.blockSignals(True)
         self._list.clear()
         for title in titles:
             self._list.addItem(title)
         self._list.setCurrentRow(len(titles) - 1)
+        self._list.blockSignals(wasBlocked)
 
 
 def _title(node) -> str:

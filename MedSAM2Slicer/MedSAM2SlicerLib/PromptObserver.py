@@ -1,4 +1,4 @@
-"""Tells when a prompt has been moved, resized or emptied in a view, a moment after the hand rests."""
+"""Tells when a prompt is clicked in a view, and a moment after the hand rests that it was moved, resized or emptied."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import qt
 import slicer
 import vtk
 
-from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt, readPrompt
+from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
+from MedSAM2SlicerLib.PromptMarkups import readPrompt
 
 REST_MS = 200
 OBSERVED_EVENTS = (
@@ -16,13 +17,17 @@ OBSERVED_EVENTS = (
     slicer.vtkMRMLMarkupsNode.PointModifiedEvent,
     slicer.vtkMRMLMarkupsNode.PointRemovedEvent,
 )
+PICKED_EVENTS = (slicer.vtkMRMLMarkupsNode.PointStartInteractionEvent, vtk.vtkCommand.StartInteractionEvent)
 
 
 class PromptObserver:
     """Follows markups from where they are when `follow` is called. `onMoved` gets the node and what it meant before."""
 
-    def __init__(self, onMoved: Callable[[object, Optional[PlacedPrompt]], None]) -> None:
+    def __init__(
+        self, onMoved: Callable[[object, Optional[PlacedPrompt]], None], onPicked: Callable[[object], None]
+    ) -> None:
         self._onMoved = onMoved
+        self._onPicked = onPicked
         self._known: dict = {}  # node: the prompt it was when it was last heard of
         self._tags: dict = {}  # node: tags of its observers
         self._moved = None
@@ -35,6 +40,7 @@ class PromptObserver:
         self._known[node] = readPrompt(node)
         if node not in self._tags:
             self._tags[node] = [node.AddObserver(event, self.onModified) for event in OBSERVED_EVENTS]
+            self._tags[node] += [node.AddObserver(event, self.onPicked) for event in PICKED_EVENTS]
 
     def known(self, node) -> Optional[PlacedPrompt]:
         """What the prompt was when it was last heard of."""
@@ -53,6 +59,9 @@ class PromptObserver:
         self._rest.stop()
         for node in list(self._tags):
             self.forget(node)
+
+    def onPicked(self, node, _event) -> None:
+        self._onPicked(node)
 
     def onModified(self, node, _event) -> None:
         self._moved = node

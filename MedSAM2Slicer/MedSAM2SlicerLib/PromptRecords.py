@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medsam2_protocol.prompts import slice_of_prompt
-from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt, addPrompt, axisOf, orderOf, placePrompt, promptsOf, readPrompt
+from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
+from MedSAM2SlicerLib.PromptMarkups import addPrompt, axisOf, orderOf, placePrompt, promptsOf, readPrompt
 
 
 @dataclass(frozen=True)

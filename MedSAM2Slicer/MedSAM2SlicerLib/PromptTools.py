@@ -1,27 +1,44 @@
-"""One class per prompt that a person places with the mouse. A tool knows views and volumes, never the engine.
+"""What a person places with the mouse: boxes and points. A tool knows views and volumes, never the engine.
 
-A tool is told of the press, the moves and the release of the left button, and answers the release with a prompt and
-the axis of its slice. `isOnce` says whether it is put away after that. `forget` ends a gesture in its middle.
+A tool is told of the press, the moves and the release of the left button, and answers the release with what was placed,
+or None. `isOnce` says whether it is put away after that. `forget` ends a gesture in its middle.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Optional
+from dataclasses import dataclass
+from typing import Optional
 
+import numpy as np
 from slicer.i18n import tr as _
 
 from medsam2_protocol.prompts import BoxPrompt, PointPrompt
 from MedSAM2SlicerLib.Geometry import VolumeFrame, boxOnSlice, pointOnSlice, viewNormal
-from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt
+from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.RubberBand import RubberBand
 from MedSAM2SlicerLib.SliceViews import Position, SliceView
 
 SMALLEST_DRAG_PIXELS = 4
-OnPlaced = Callable[[PlacedPrompt, str], None]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A prompt, the axis of its slice, and a sentence about what was left out of it, if something was."""
+
+    prompt: PlacedPrompt
+    axis: str
+    note: str = ""
 
 
 class Refused(ValueError):
-    """A gesture that cannot become a prompt; the sentence says why and what to do."""
+    """A gesture that cannot become a prompt; the sentence says why and what to do.
+
+    `obliqueView` is the view that would have to be rotated to the volume's planes first, or None.
+    """
+
+    def __init__(self, sentence: str, obliqueView: Optional[SliceView] = None) -> None:
+        super().__init__(sentence)
+        self.obliqueView = obliqueView
 
 
 class BoxTool:
@@ -46,8 +63,8 @@ class BoxTool:
         self._view.render()
         return True
 
-    def release(self, volumeNode) -> Optional[tuple[BoxPrompt, str]]:
-        """The box and its slice axis; None if no button was pressed before.
+    def release(self, volumeNode) -> Optional[Placed]:
+        """None if no button was pressed before.
 
         Raises:
             Refused: the rectangle is no box of this volume.
@@ -57,7 +74,7 @@ class BoxTool:
         view, corners = self._view, self._corners()
         self.forget()
         box = boxInView(view, corners, volumeNode)
-        return box, box.axis
+        return Placed(box, box.axis)
 
     def forget(self) -> None:
         self._band.hide()
@@ -66,7 +83,7 @@ class BoxTool:
         self._view = None
 
     def _corners(self) -> list[Position]:
-        (x0, y0), (x1, y1) = self._start, self._view.position()
+        (x0, y0), (x1, y1) = self._start, self._view.nearestPosition()
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
 
 
@@ -89,8 +106,8 @@ class PointTool:
     def move(self) -> bool:
         return self._view is not None
 
-    def release(self, volumeNode) -> Optional[tuple[PointPrompt, str]]:
-        """The point and the slice axis of the view; None if no button was pressed before.
+    def release(self, volumeNode) -> Optional[Placed]:
+        """None if no button was pressed before.
 
         Raises:
             Refused: there is no voxel of this volume.
@@ -99,7 +116,7 @@ class PointTool:
             return None
         view = self._view
         self.forget()
-        return pointInView(view, self._start, volumeNode, self._isPositive != self._isTurned)
+        return Placed(*pointInView(view, self._start, volumeNode, self._isPositive != self._isTurned))
 
     def forget(self) -> None:
         self._view = None
@@ -114,8 +131,8 @@ def boxInView(view: SliceView, corners: list[Position], volumeNode) -> BoxPrompt
     (x0, y0), (x1, y1) = corners[0], corners[2]
     if min(abs(x1 - x0), abs(y1 - y0)) < SMALLEST_DRAG_PIXELS:
         raise Refused(_("Press at one corner of the box, drag to the opposite corner and release."))
-    frame, corners_world, axis = _inView(view, corners, volumeNode)
-    box = boxOnSlice(frame, corners_world, axis)
+    corners_world, axis = inView(view, corners, volumeNode)
+    box = boxOnSlice(VolumeFrame(volumeNode), corners_world, axis)
     if box is None:
         raise Refused(_("The box lies outside {volume}. Draw it over the image.").format(volume=volumeNode.GetName()))
     return box
@@ -127,28 +144,34 @@ def pointInView(view: SliceView, position: Position, volumeNode, isPositive: boo
     Raises:
         Refused: there is no voxel of this volume.
     """
-    frame, points_world, axis = _inView(view, [position], volumeNode)
-    point = pointOnSlice(frame, points_world[0], axis, isPositive)
+    points_world, axis = inView(view, [position], volumeNode)
+    point = pointOnSlice(VolumeFrame(volumeNode), points_world[0], axis, isPositive)
     if point is None:
         raise Refused(_("The point lies outside {volume}. Click on the image.").format(volume=volumeNode.GetName()))
     return point, axis
 
 
-def _inView(view: SliceView, positions: list[Position], volumeNode):
-    """The volume's frame, the positions in world (N, 3), and the axis whose slices the view shows."""
+def inView(view: SliceView, positions: list[Position], volumeNode) -> tuple[np.ndarray, str]:
+    """The positions in world (N, 3), and the axis whose slices the view shows.
+
+    Raises:
+        Refused: the view shows another volume, no plane of this one, or several slices at once.
+    """
     if not view.shows(volumeNode):
         raise Refused(
             _(
                 "This view shows {shown}, but the prompt is for {chosen}. Choose the volume that you want to segment."
             ).format(shown=view.shownVolumeName() or _("no volume"), chosen=volumeNode.GetName())
         )
-    frame = VolumeFrame(volumeNode)
+    if len(view.slicesUnder(positions)) > 1:
+        raise Refused(_("The line goes from one slice of the light box to another. Draw it on one of them."))
     points_world = view.worldAt(positions)
-    axis = frame.sliceAxisAlong(viewNormal(view.sliceNode), points_world.mean(axis=0))
+    axis = VolumeFrame(volumeNode).sliceAxisAlong(viewNormal(view.sliceNode), points_world.mean(axis=0))
     if axis is None:
         raise Refused(
-            _(
-                "This view is oblique to {volume}. Rotate it to the volume plane (slice view menu) and try again."
-            ).format(volume=volumeNode.GetName())
+            _("This view is oblique to {volume}. Rotate it to the volume plane and draw again.").format(
+                volume=volumeNode.GetName()
+            ),
+            view,
         )
-    return frame, points_world, axis
+    return points_world, axis

@@ -11,7 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.prompts import slice_of_prompt
-from MedSAM2SlicerLib.PromptMarkups import PlacedPrompt, axisOf, promptsOf, readPrompt
+from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
+from MedSAM2SlicerLib.PromptMarkups import axisOf, promptsOf, readPrompt
 from MedSAM2SlicerLib.SegmentWriter import SegmentWriter, addSegment, prepareSegmentation
 
 

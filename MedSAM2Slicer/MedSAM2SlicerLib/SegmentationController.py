@@ -17,19 +17,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Failed, Progress
-from medsam2_protocol.prompts import BoxPrompt
+from medsam2_protocol.prompts import BoxPrompt, MaskPrompt
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.History import CannotUndo, History
 from MedSAM2SlicerLib.News import News
 from MedSAM2SlicerLib.OpenChange import OpenChange
 from MedSAM2SlicerLib.Previewing import Previewing
+from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE, PlacedPrompt
 from MedSAM2SlicerLib.PromptMarkups import (
-    BOX,
-    NEGATIVE,
-    POSITIVE,
-    PlacedPrompt,
-    addBox,
-    addPrompt,
+    addNewest,
     allPrompts,
     axisOf,
     centreWorld,
@@ -38,10 +34,13 @@ from MedSAM2SlicerLib.PromptMarkups import (
     sliceOf,
 )
 from MedSAM2SlicerLib.PromptObserver import PromptObserver
+from MedSAM2SlicerLib.PromptTools import Placed, Refused
 from MedSAM2SlicerLib.Propagating import Propagating
+from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.Toolbox import Toolbox
 from MedSAM2SlicerLib.UndoStack import Change
+from MedSAM2SlicerLib.VolumePlane import rotateToVolumePlane
 
 
 class SegmentationController:
@@ -53,8 +52,9 @@ class SegmentationController:
         self.runs = EngineRuns(engine, engineVolume, self.choice, self.news)
         self._change = OpenChange(self.choice, self.news)
         self.previewing = Previewing(self.choice, self.runs, self._change, self.news)
-        self._toolbox = Toolbox(self.onPromptPlaced, self.onPromptRefused, self.news.changed)
-        self._prompts = PromptObserver(self.onPromptMoved)
+        self.onPromptPicked: Callable = lambda node: None  # somebody clicked a prompt in a view
+        self._toolbox = Toolbox(self.onPlaced, self.onPromptRefused, self.news.changed)
+        self._prompts = PromptObserver(self.onPromptMoved, lambda node: self.onPromptPicked(node))
         self.history = History(self.choice, self._prompts.follow)
         self.propagating = Propagating(self.choice, self.runs, self._change, self.previewing, self.history, self.news)
 
@@ -134,18 +134,44 @@ class SegmentationController:
     def onBoxPlaced(self, box: BoxPrompt) -> None:
         self.onPromptPlaced(box, box.axis)
 
-    def onPromptPlaced(self, prompt: PlacedPrompt, axis: str) -> None:
-        volumeNode, segmentationNode = self.choice.volumeNode, self.choice.require()
-        with self.history.promptStep(_("new prompt")):
-            if isinstance(prompt, BoxPrompt):
-                node = addBox(volumeNode, segmentationNode, self.choice.segmentId, prompt)
-            else:
-                node = addPrompt(volumeNode, segmentationNode, self.choice.segmentId, prompt, axis)
-        self._prompts.follow(node)
-        self.predict(node)
+    def onPlaced(self, placed: Placed) -> None:
+        self.onPromptPlaced(placed.prompt, placed.axis, placed.note)
 
-    def onPromptRefused(self, sentence: str) -> None:
-        self.news.say(sentence, isError=True)
+    def onPromptPlaced(self, prompt: PlacedPrompt, axis: str, note: str = "") -> None:
+        """`note` says what was left out of the prompt; it is shown with the preview."""
+        with self.history.promptStep(_("new prompt")):
+            node = self._addPrompt(prompt, axis)
+        self.previewing.predict(node, note)
+
+    def addMasks(self, masks: tuple[MaskPrompt, ...], note: str = "") -> None:
+        """Masks of slices along one axis as prompts of the chosen segment, in one step; the last is previewed."""
+        with self.history.promptStep(_("mask as prompt")):
+            nodes = [self._addPrompt(mask, mask.axis) for mask in masks]
+        self.previewing.predict(nodes[-1], note)
+
+    def _addPrompt(self, prompt: PlacedPrompt, axis: str):
+        volumeNode, segmentationNode = self.choice.volumeNode, self.choice.require()
+        node = addNewest(volumeNode, segmentationNode, self.choice.segmentId, prompt, axis)
+        self._prompts.follow(node)
+        return node
+
+    def onPromptRefused(self, refusal: Refused) -> None:
+        view, remedy = refusal.obliqueView, None
+        if view is not None:
+            title = _("Rotate {view} to the volume plane").format(view=view.sliceNode.GetName())
+            remedy = Remedy(title, lambda: self.rotateToVolumePlane(view.sliceNode))
+        self.news.say(str(refusal), isError=True, remedy=remedy)
+
+    def rotateToVolumePlane(self, sliceNode) -> None:
+        """So that prompts can be drawn in that view; no other view is touched."""
+        volumeNode = self.choice.volumeNode
+        if volumeNode is None:
+            return
+        if rotateToVolumePlane(sliceNode, volumeNode):
+            self.news.say(_("{view} shows a plane of the volume now. Draw again.").format(view=sliceNode.GetName()))
+        else:
+            sentence = _("{volume} is bent by its transform: {view} cannot show one of its planes.")
+            self.news.say(sentence.format(volume=volumeNode.GetName(), view=sliceNode.GetName()), isError=True)
 
     def onPromptMoved(self, node, before: Optional[PlacedPrompt]) -> None:
         """Somebody pulled at a prompt of ours, or deleted its point in a view."""
@@ -324,4 +350,6 @@ _HOW_TO = {
     BOX: lambda: _("Draw a box around the object in any slice view. Esc or a right click ends it."),
     POSITIVE: lambda: _("Click into the object. Shift+click: not the object. Esc or a right click ends it."),
     NEGATIVE: lambda: _("Click where it is not the object. Shift+click: the object. Esc or a right click ends it."),
+    SCRIBBLE: lambda: _("Draw a line through the object. With Shift: not the object. Esc or a right click ends it."),
+    LASSO: lambda: _("Draw a line round the object in any slice view. Esc or a right click ends it."),
 }

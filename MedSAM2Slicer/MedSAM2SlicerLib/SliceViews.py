@@ -45,6 +45,22 @@ class SliceView:
         x, y = self.interactor.GetEventPosition()
         return int(x), int(y)
 
+    def holds(self, position: Position) -> bool:
+        """Whether a position is inside the view; a button held down brings positions from beside it too."""
+        return position == self._inside(position)
+
+    def nearestPosition(self) -> Position:
+        """Where the mouse is, or the nearest place inside the view."""
+        return self._inside(self.position())
+
+    def _inside(self, position: Position) -> Position:
+        width, height = self._view.renderWindow().GetSize()
+        return min(max(position[0], 0), width - 1), min(max(position[1], 0), height - 1)
+
+    def slicesUnder(self, positions: list[Position]) -> set[float]:
+        """Which of the slices of a light box are under these positions; an ordinary view shows one."""
+        return {self._view.convertDeviceToXYZ(position)[2] for position in positions}
+
     def isShiftOrAltDown(self) -> bool:
         """At the time of the event that is being handled."""
         return bool(self.interactor.GetShiftKey() or self.interactor.GetAltKey())

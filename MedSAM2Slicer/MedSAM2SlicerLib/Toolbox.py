@@ -1,5 +1,6 @@
-"""The tools of `PromptTools`, of which at most one is armed: it gets the mouse in all slice views until it is put away.
+"""The tools of `PromptTools` and `StrokeTools`, of which at most one is armed.
 
+It gets the mouse in all slice views until it is put away.
 Armed again while it is armed, or put away in the middle of a drag, a tool forgets what it had begun.
 """
 
@@ -7,17 +8,29 @@ from __future__ import annotations
 
 from typing import Callable
 
-from MedSAM2SlicerLib.PromptMarkups import BOX, NEGATIVE, POSITIVE
-from MedSAM2SlicerLib.PromptTools import BoxTool, OnPlaced, PointTool, Refused
+from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
+from MedSAM2SlicerLib.PromptTools import BoxTool, Placed, PointTool, Refused
 from MedSAM2SlicerLib.SliceViews import SliceView, SliceViewEvents
+from MedSAM2SlicerLib.StrokeTools import lassoTool, scribbleTool
 
 
 class Toolbox:
     """`armed` is the kind of prompt that the mouse makes now, or empty."""
 
-    def __init__(self, onPlaced: OnPlaced, onRefused: Callable[[str], None], onDisarmed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        onPlaced: Callable[[Placed], None],
+        onRefused: Callable[[Refused], None],
+        onDisarmed: Callable[[], None],
+    ) -> None:
         self.armed = ""
-        self._tools = {BOX: BoxTool(), POSITIVE: PointTool(True), NEGATIVE: PointTool(False)}
+        self._tools = {
+            BOX: BoxTool(),
+            LASSO: lassoTool(),
+            SCRIBBLE: scribbleTool(),
+            POSITIVE: PointTool(True),
+            NEGATIVE: PointTool(False),
+        }
         self._onPlaced = onPlaced
         self._onRefused = onRefused
         self._onDisarmed = onDisarmed
@@ -61,13 +74,13 @@ class Toolbox:
         try:
             placed = tool.release(self._volumeNode)
         except Refused as refusal:
-            self._onRefused(str(refusal))
+            self._onRefused(refusal)
             return True
         if placed is None:
             return False
         if tool.isOnce:
             self.disarm()
-        self._onPlaced(*placed)
+        self._onPlaced(placed)
         return True
 
     def _forgetGesture(self) -> None:

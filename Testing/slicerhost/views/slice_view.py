@@ -61,7 +61,12 @@ class qMRMLSliceView(ctkVTKAbstractView):
         return self._style
 
     def convertDeviceToXYZ(self, xy: Sequence[int]) -> list[float]:
-        return [xy[0], xy[1], 0.0]
+        """As Slicer computes it: beside the view the third coordinate is another slice's of a light box."""
+        width, height = self._render_window.GetSize()
+        node = self.mrmlSliceNode()
+        columns, rows = node.GetLayoutGridColumns(), node.GetLayoutGridRows()
+        row, column = ((height - 1 - xy[1]) * rows) // height, (xy[0] * columns) // width
+        return [xy[0], xy[1], float(row * columns + column)]
 
     def convertXYZToRAS(self, xyz: Sequence[float]) -> list[float]:
         return list(self.mrmlSliceNode().GetXYToRAS().MultiplyPoint((*xyz, 1))[:3])

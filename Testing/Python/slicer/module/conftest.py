@@ -160,7 +160,7 @@ class Entered(SimpleNamespace):
 def mouse(app: Any) -> SimpleNamespace:
     """``mouse.drag(view, volume, from_ijk, to_ijk)`` and its parts, on a slice view by name ("Red")."""
     return SimpleNamespace(
-        drag=drag, press=press, move=move, release=release, click=click, right_click=right_click, key=key
+        drag=drag, draw=draw, press=press, move=move, release=release, click=click, right_click=right_click, key=key
     )
 
 
@@ -197,13 +197,21 @@ def release(name: str, volume: Any, ijk: Any) -> None:
     _button("mouseRelease", name, volume, ijk)
 
 
-def _button(action: str, name: str, volume: Any, ijk: Any) -> None:
+def draw(name: str, volume: Any, path: Any, modifier: str = "NoModifier") -> None:
+    """A freehand line through positions of a volume, with the left button held down."""
+    _button("mousePress", name, volume, path[0], modifier)
+    for ijk in path[1:]:
+        move(name, volume, ijk)
+    _button("mouseRelease", name, volume, path[-1], modifier)
+
+
+def _button(action: str, name: str, volume: Any, ijk: Any, modifier: str = "NoModifier") -> None:
     import qt
     import slicer
     from PySide6.QtTest import QTest
 
     view = view_of(name)
-    getattr(QTest, action)(view, qt.Qt.LeftButton, qt.Qt.NoModifier, point_in(view, volume, ijk))
+    getattr(QTest, action)(view, qt.Qt.LeftButton, getattr(qt.Qt, modifier), point_in(view, volume, ijk))
     slicer.app.processEvents()
 
 

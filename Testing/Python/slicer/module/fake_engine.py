@@ -1,7 +1,8 @@
 """A worker without a model: the protocol on stdin and stdout, and every way in which a worker can misbehave.
 
 The mask is what is brighter than half of the brightest voxel: on the prompts' slices and three to each side, inside the
-box if there is one, without a disc around each negative point. A slice without a prompt takes those of the nearest one.
+box or lasso if there is one, within a mask if there is one, without a disc around each negative point and each vertex
+of a negative scribble. A slice without a prompt takes those of the nearest one.
 FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
 FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
 (never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own).
@@ -38,7 +39,8 @@ from medsam2_protocol.messages import (
     Progress,
     Propagate,
 )
-from medsam2_protocol.prompts import BoxPrompt, axis_kji, slice_of_prompt
+from medsam2_protocol.prompts import BoxPrompt, LassoPrompt, MaskPrompt, ScribblePrompt, axis_kji, slice_of_prompt
+from medsam2_protocol.strokes import lasso_interior
 from medsam2_protocol.tagged import from_json, to_json
 
 REACH = 3
@@ -70,7 +72,7 @@ class FakeEngine:
             PROTOCOL + (self.mode == "protocol"),
             "fake",
             (ModelInfo("embedded", "Fake model", "For tests", "none", True),),
-            ("box", "point"),
+            ("box", "point", "scribble", "lasso", "mask"),
             (DeviceInfo("auto", "Automatic: CPU", ""), DeviceInfo("cpu", "CPU", "")),
             os.getpid(),
         )
@@ -172,6 +174,15 @@ def allowed_by(prompt, axis: str, shape) -> np.ndarray:
     if isinstance(prompt, BoxPrompt):
         (x0, y0), (x1, y1) = prompt.min, prompt.max
         return (x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)
+    if isinstance(prompt, LassoPrompt):
+        return lasso_interior(prompt.path, shape)
+    if isinstance(prompt, MaskPrompt):
+        whole = np.zeros(np.insert(shape, axis_kji(axis), prompt.slice + 1), bool)
+        prompt.region.paste_into(whole)
+        return np.take(whole, prompt.slice, axis_kji(axis))
+    if isinstance(prompt, ScribblePrompt):
+        discs = [(x - px) ** 2 + (y - py) ** 2 > DISC**2 for px, py in prompt.path]
+        return prompt.positive | np.logical_and.reduce(discs)
     px, py = (value for letter, value in zip("IJK", prompt.ijk, strict=True) if letter != axis)
     return prompt.positive | ((x - px) ** 2 + (y - py) ** 2 > DISC**2)
 

@@ -95,13 +95,15 @@ def normal_of(corners_world):
 def drawn_and_read_back(volume, roi, axis, index, low, high):
     """World corners → slice axis and box → a markup in the scene → the box that is sent."""
     from MedSAM2SlicerLib.Geometry import VolumeFrame, boxOfRoi, boxOnSlice
-    from MedSAM2SlicerLib.PromptMarkups import placeBox
+    from MedSAM2SlicerLib.PromptForms import BoxForm
+    from MedSAM2SlicerLib.PromptMarkups import follow
 
     frame = VolumeFrame(volume)
     corners_world = frame.worldFromIjk(corners_of(axis, index, low, high))
     found = frame.sliceAxisAlong(normal_of(corners_world), corners_world.mean(axis=0))
     assert found == axis
-    placeBox(roi, volume, boxOnSlice(frame, corners_world, axis))
+    follow(roi, volume)
+    BoxForm().place(roi, frame, boxOnSlice(frame, corners_world, axis))
     return boxOfRoi(frame, volume, roi, axis)
 
 
@@ -255,9 +257,9 @@ def test_a_plane_beyond_the_last_slice_has_no_box(volume):
 
 def test_a_box_stays_where_it_is_seen_when_its_volume_is_moved(scene, volume, segmentation, parent):
     from medsam2_protocol.prompts import BoxPrompt
-    from MedSAM2SlicerLib.PromptMarkups import addBox, readPrompt
+    from MedSAM2SlicerLib.PromptMarkups import addPrompt, readPrompt
 
-    roi = addBox(volume, segmentation, "s", BoxPrompt("K", 5, (4, 4), (10, 12)))
+    roi = addPrompt(volume, segmentation, "s", BoxPrompt("K", 5, (4, 4), (10, 12)), "K")
     shift = np.eye(4)
     shift[0, 3] = 3
     place(volume, np.eye(4), parent, shift)
@@ -267,9 +269,9 @@ def test_a_box_stays_where_it_is_seen_when_its_volume_is_moved(scene, volume, se
 def test_a_box_is_drawn_around_the_voxels_it_means(volume, segmentation, rng):
     from medsam2_protocol.prompts import BoxPrompt
     from MedSAM2SlicerLib.Geometry import VolumeFrame
-    from MedSAM2SlicerLib.PromptMarkups import addBox
+    from MedSAM2SlicerLib.PromptMarkups import addPrompt
 
     place(volume, random_affine(rng))
-    roi = addBox(volume, segmentation, "s", BoxPrompt("J", 7, (2, 3), (8, 9)))
+    roi = addPrompt(volume, segmentation, "s", BoxPrompt("J", 7, (2, 3), (8, 9)), "J")
     centre_world = VolumeFrame(volume).worldFromIjk([[5, 7, 6]])[0]
     np.testing.assert_allclose(roi.GetCenterWorld(), centre_world, atol=1e-6)
