@@ -17,16 +17,11 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-from MedSAM2SlicerLib.EngineInstaller import EngineInstaller
-from MedSAM2SlicerLib.EngineLists import EngineLists
-from MedSAM2SlicerLib.EnginePanel import EnginePanel
 from MedSAM2SlicerLib.EngineProcess import EngineProcess
+from MedSAM2SlicerLib.EngineSection import EngineSection
 from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
 from MedSAM2SlicerLib.LesionPanel import LesionPanel
-from MedSAM2SlicerLib.ModelChoice import ModelChoice
-from MedSAM2SlicerLib.ModelCommands import ModelCommands
-from MedSAM2SlicerLib.ModelPanel import ModelPanel
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
@@ -75,14 +70,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = None
         self.engine = None
         self.engineVolume = None
-        self.installer = None
-        self.enginePanel = None
+        self.engineSection = None
         self.controller = None
         self.panel = None
-        self.engineLists = None
-        self.modelChoice = None
-        self.modelCommands = None
-        self.modelPanel = None
         self.windowPanel = None
         self.lesionPanel = None
         self.shortcuts = None
@@ -100,11 +90,10 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineVolume = EngineVolume(self.engine, slicer.app.temporaryPath)
         self.controller = SegmentationController(self.engine, self.engineVolume)
         self.panel = Panel(self.ui, self.controller, self.engine)
-        self.engineLists = EngineLists()
-        self.modelChoice = ModelChoice(self.ui, self.engineLists)
-        self.modelChoice.onChosen = self.previewAgain
-        self._embedEnginePanel()
-        self._embedModelPanel()
+        self.engineSection = EngineSection(
+            self.ui, self.controller, self.engine, Path(__file__).resolve().parent, self.resourcePath
+        )
+        self.engineSection.choice.onChosen = self.previewAgain
         self._embedWindowPanel()
         self._embedLesionPanel()
         self.engine.onChanged = self.controller.news.onChanged = self.updatePanels
@@ -118,8 +107,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         self.shortcuts.remove()
         self.setParameterNode(None)
-        self.installer.stop()
-        self.modelCommands.stop()
+        self.engineSection.stop()
         self.engine.kill()
         self.engineVolume.removeFiles()
         self.removeObservers()
@@ -154,7 +142,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters = parameters
         self.controller.setParameters(parameters)
         self.panel.setParameters(parameters)
-        self.modelChoice.setParameters(parameters)
+        self.engineSection.setParameters(parameters)
         self.windowPanel.setParameters(parameters)
         self.lesionPanel.setParameters(parameters)
         if parameters is not None:
@@ -165,9 +153,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.updatePanels()
 
     def updatePanels(self):
-        self.engineLists.takeHello(self.engine.hello)
         self.panel.update()
-        self.modelChoice.update()
+        self.engineSection.update()
         self.windowPanel.update()
         self.lesionPanel.update()
 
@@ -184,17 +171,6 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if nodes and self.controller.hasPreview and not self.controller.isPropagating:
             self.controller.predict(nodes[-1])
 
-    def onModelsRead(self, models):
-        """A model came or went: it can be chosen at once, or no more."""
-        self.engineLists.takeModels(tuple(model.info() for model in models))
-        self.modelChoice.update()
-
-    def onInstallerFinished(self, outcome):
-        """Another engine may have other models."""
-        self.panel.update()
-        self.modelPanel.places.update()
-        self.modelPanel.onOpened()
-
     def onSceneStartClose(self, _caller, _event):
         self.setParameterNode(None)
 
@@ -204,7 +180,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneStartImport(self, _caller, _event):
         self.panel.setParameters(None)
-        self.modelChoice.setParameters(None)
+        self.engineSection.setParameters(None)
         self.windowPanel.setParameters(None)
         self.lesionPanel.setParameters(None)
 
@@ -214,7 +190,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters = self.logic.getParameterNode()
             self.controller.onSceneImported(self._parameters)
         self.panel.setParameters(self._parameters)
-        self.modelChoice.setParameters(self._parameters)
+        self.engineSection.setParameters(self._parameters)
         self.windowPanel.setParameters(self._parameters)
         self.lesionPanel.setParameters(self._parameters)
 
@@ -230,28 +206,6 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A prompt may have been deleted in another module."""
         if self._parameters is not None:
             self.panel.update()
-
-    def _embedEnginePanel(self):
-        """A different engine is used from the next request on."""
-        self.installer = EngineInstaller(Path(__file__).resolve().parent)
-        self.installer.onAboutToChange = self.engine.stop
-        self.enginePanel = EnginePanel(self.resourcePath("UI/EnginePanel.ui"), self.installer)
-        self.enginePanel.onFinished = self.onInstallerFinished
-        self.ui.engineButton.layout().addRow(self.enginePanel.widget)
-
-    def _embedModelPanel(self):
-        packageFolder = Path(__file__).resolve().parent
-        self.modelCommands = ModelCommands(
-            EngineEnvironment(packageFolder), packageFolder, lambda: self.installer.options().proxy
-        )
-        self.modelPanel = ModelPanel(self.resourcePath("UI/ModelPanel.ui"), self.modelCommands, self.installer)
-        self.modelPanel.onModels = self.onModelsRead
-        self.modelPanel.whyNotNow = lambda: (
-            _("Wait for the propagation, or cancel it, before you delete a model.") if self.controller.isBusy else ""
-        )
-        self.modelPanel.onAboutToTouch = self.engine.stop
-        self.modelPanel.onUse = self.modelChoice.choose
-        self.ui.engineButton.layout().insertRow(4, self.modelPanel.widget)
 
     def _embedWindowPanel(self):
         self.windowPanel = WindowPanel(self.resourcePath("UI/WindowPanel.ui"))

@@ -34,10 +34,14 @@ _TYPING_MS = 700
 
 
 class EnginePanel:
-    """`uiFile` is Resources/UI/EnginePanel.ui. `onFinished(outcome)` is called after every run of the installer."""
+    """`uiFile` is Resources/UI/EnginePanel.ui. `onFinished(outcome)` is called after every run of the installer.
+
+    `engineLog()` gives the last lines that the engine wrote.
+    """
 
     def __init__(self, uiFile: str, installer: EngineInstaller) -> None:
         self.onFinished: Callable = lambda outcome: None
+        self.engineLog: Callable[[], list[str]] = list
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._installer = installer
@@ -90,7 +94,10 @@ class EnginePanel:
         self.update()
 
     def onCopyLogClicked(self) -> None:
-        qt.QApplication.clipboard().setText(self._installer.logText())
+        """What installations wrote, and what the engine wrote since it started last."""
+        lines = self.engineLog()
+        ofEngine = "\n".join(["", "==== engine", *lines, ""]) if lines else ""
+        qt.QApplication.clipboard().setText(self._installer.logText() + ofEngine)
 
     def onBackendChosen(self, index: int) -> None:
         self._installer.setOption("backend", str(self.ui.backendSelector.itemData(index)))

@@ -36,7 +36,8 @@ class EngineVolume:
         """Call `onOpened` with the id under which the worker has these voxels, at once if it has them already."""
         self._onOpened, self._onFailed = onOpened, onFailed
         if volumeNode.GetImageData() is None or volumeNode.GetImageData().GetNumberOfPoints() == 0:
-            self._fail("bad_request", _("{volume} has no voxels.").format(volume=volumeNode.GetName()))
+            sentence = _("{volume} has no voxels. Choose another volume.")
+            self._fail("bad_request", sentence.format(volume=volumeNode.GetName()))
         elif self._export is None or not self._export.isOf(volumeNode):
             self._replaceExport(volumeNode)
         elif self._export.isDone:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from typing import Callable, Optional
 
-from medsam2_protocol.messages import Progress
+from medsam2_protocol.messages import End, Failed, Progress
+from MedSAM2SlicerLib import Sentences
+from MedSAM2SlicerLib.Remedy import Remedy
 
 NO_PROGRESS = Progress("", 0, 0, "")
 
 
 class News:
-    """`onChanged` is called whenever something to show has changed, here or elsewhere."""
+    """`onChanged` is called whenever something to show has changed, here or elsewhere.
+
+    `remedyFor(failed, again)` knows what can be done about a run that failed; `again` asks the same once more.
+    """
 
     def __init__(self) -> None:
         self.onChanged: Callable[[], None] = lambda: None
+        self.remedyFor: Callable[[Failed, Callable], Optional[Remedy]] = lambda failed, again: None
         self.message = ""
         self.isError = False
         self.remedy = None
@@ -23,6 +29,11 @@ class News:
         """`remedy` is something with a title and an action, offered as a button beside the sentence."""
         self.message, self.isError, self.remedy = sentence, isError, remedy
         self.changed()
+
+    def sayEnd(self, end: End, again: Callable[[], None]) -> None:
+        """How a run ended."""
+        isFailure = isinstance(end, Failed)
+        self.say(Sentences.ofEnd(end), isFailure, self.remedyFor(end, again) if isFailure else None)
 
     def show(self, progress: Progress) -> None:
         self.progress = progress

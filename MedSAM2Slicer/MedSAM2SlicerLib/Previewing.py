@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import Done, End, Failed, MaskChanged
+from medsam2_protocol.messages import Done, End, MaskChanged
 from medsam2_protocol.prompts import shows_object, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
@@ -106,8 +106,13 @@ class Previewing:
         if isinstance(end, Done) and self._preview.isThere:
             self._show()
             return
+        node = self._preview.promptNode
         self.remove()
-        self._news.say(Sentences.ofEnd(end), isError=isinstance(end, Failed))
+        self._news.sayEnd(end, lambda: self._predictAgain(node))
+
+    def _predictAgain(self, node) -> None:
+        if node is not None and node.GetScene() is not None:
+            self.predict(node)
 
     def _show(self) -> None:
         self._preview.show(self._change.writer)

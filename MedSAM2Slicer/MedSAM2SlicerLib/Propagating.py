@@ -6,7 +6,7 @@ from typing import Optional
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import Done, End, Failed, MaskChanged
+from medsam2_protocol.messages import Done, End, MaskChanged
 from medsam2_protocol.prompts import axis_ijk, slice_of_prompt
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
@@ -44,6 +44,7 @@ class Propagating:
         self._before = NOTHING  # the segment before the propagation
         self._partial: Optional[PartialResult] = None
         self._partialRun = 0
+        self._hasFound = False
 
     @property
     def canStart(self) -> bool:
@@ -74,7 +75,7 @@ class Propagating:
         self._before = packSegment(self._choice.segmentationNode, self._choice.segmentId)
         if not self._change.open():
             return
-        self._partial = None
+        self._partial, self._hasFound = None, False
         prompts = self._choice.promptsAlong(axis)
         self._news.progress = NO_PROGRESS
         self._news.say(Sentences.ofPropagation(len(prompts), len(nodes)))
@@ -124,13 +125,14 @@ class Propagating:
         self._partial = None
 
     def _onMask(self, event: MaskChanged) -> None:
+        self._hasFound = self._hasFound or not event.region.is_empty
         if not self._change.write(event):
             self._previewing.stop()
             self._news.say(_("The segment was deleted; the computation was stopped."), isError=True)
 
     def _onEnd(self, end: End) -> None:
         writer = self._change.take()
-        if isinstance(end, Done):
+        if isinstance(end, Done) and self._hasFound:
             writer.end()
             self._history.segmentChanged(_("propagation"), self._before)
             setState(writer.segmentationNode, writer.segmentId, PROPAGATED)
@@ -138,7 +140,10 @@ class Propagating:
         else:
             self._putBack(writer)
             self._previewing.reopen()
-        self._news.say(Sentences.ofEnd(end), isError=isinstance(end, Failed))
+        if isinstance(end, Done) and not self._hasFound:
+            self._news.say(Sentences.nothingFound(), isError=True)
+        else:
+            self._news.sayEnd(end, self.start)
 
     def _putBack(self, writer: SegmentWriter) -> None:
         """The segment is what it was, and what came can be had still."""

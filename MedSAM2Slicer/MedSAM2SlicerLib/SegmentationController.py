@@ -123,7 +123,7 @@ class SegmentationController:
         else:
             self._toolbox.arm(kind, self.choice.volumeNode)
             self.news.say(_HOW_TO[kind]())
-            self.runs.warmUp(self._onCannotWarmUp)
+            self.runs.warmUp(lambda failed: self._onCannotWarmUp(failed, kind))
 
     def toggleTool(self, kind: str) -> None:
         self.setToolArmed(kind, self.armedTool != kind)
@@ -340,10 +340,10 @@ class SegmentationController:
         self.previewing.stop()
         self.news.say(sentence, isError=True)
 
-    def _onCannotWarmUp(self, failed: Failed) -> None:
+    def _onCannotWarmUp(self, failed: Failed, kind: str) -> None:
         """No use to draw a box for an engine that cannot answer."""
         self._toolbox.disarm()
-        self.news.say(failed.message, isError=True)
+        self.news.sayEnd(failed, lambda: self.setToolArmed(kind, True))
 
 
 _HOW_TO = {

@@ -15,7 +15,23 @@ def ofEnd(end: End) -> str:
         return text.format(slices=end.slices, seconds=end.seconds)
     if isinstance(end, Cancelled):
         return _("Cancelled. The segment is as it was before.")
-    return withoutCommands(end.message) if isinstance(end, Failed) else ""
+    return ofFailure(end) if isinstance(end, Failed) else ""
+
+
+def ofFailure(failed: Failed) -> str:
+    """What happened, as the engine or its owner says it, with what to do next where they do not know."""
+    sentence = withoutCommands(failed.message)
+    if failed.code in ("worker_died", "worker_stuck"):
+        advice = _("Your prompts are kept: try again. If it happens again, choose a smaller model or another device.")
+        return f"{sentence} {advice}"
+    return sentence
+
+
+def nothingFound() -> str:
+    return _(
+        "Nothing was found on any slice, and the segment is as it was before. Move the prompts, add another, or choose "
+        "another window."
+    )
 
 
 def ofPreview(mask: MaskChanged) -> str:

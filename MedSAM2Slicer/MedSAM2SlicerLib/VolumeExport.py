@@ -72,9 +72,14 @@ class VolumeExport:
             self._fail(_("The voxels could not be written to {folder}: {why}.").format(folder=self._folder, why=error))
 
     def _open(self) -> None:
+        if self._volumeNode.GetImageData().GetNumberOfScalarComponents() != 1:
+            raise ValueError(
+                _(
+                    "{volume} has several values per voxel, as colour and vector volumes have. Make a volume of one of "
+                    "them (module Vector to Scalar Volume), and choose that."
+                ).format(volume=self._volumeNode.GetName())
+            )
         array = slicer.util.arrayFromVolume(self._volumeNode)
-        if array is None or array.ndim != 3:
-            raise ValueError(_("Only volumes with one value per voxel can be segmented, not colour or vector volumes."))
         self.dtype = array.dtype.name
         self.shape_kji = tuple(int(size) for size in array.shape)
         self._voxels = memoryview(array.reshape(-1)).cast("B")

@@ -83,9 +83,10 @@ class WindowPanel:
             self.onChosen()
 
     def _volume(self):
-        """The chosen volume, if it has voxels."""
+        """The chosen volume, if it has voxels of one value each."""
         volumeNode = self._parameters.volume if self._parameters is not None else None
-        return volumeNode if volumeNode is not None and volumeNode.GetImageData() is not None else None
+        image = volumeNode.GetImageData() if volumeNode is not None else None
+        return volumeNode if image is not None and image.GetNumberOfScalarComponents() == 1 else None
 
     def _saved(self) -> str:
         return self._parameters.window if self._parameters is not None else ""

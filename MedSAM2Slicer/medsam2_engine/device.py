@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from medsam2_engine.errors import BadRequest
+from medsam2_engine.errors import NoSuchDevice
 from medsam2_protocol.messages import DeviceInfo
 
 PREFERRED = ("cuda", "mps", "cpu")
@@ -29,7 +29,7 @@ def choose_device(wanted: str = "auto") -> Device:
     """The wanted device, or with "auto" the best that works.
 
     Raises:
-        BadRequest: a device was asked for by name and does not work here.
+        NoSuchDevice: a device was asked for by name and does not work here.
     """
     faults: list[str] = []
     for name in PREFERRED if wanted == "auto" else (wanted,):
@@ -39,7 +39,7 @@ def choose_device(wanted: str = "auto") -> Device:
         if fault != _ABSENT.get(name):
             faults.append(f"{name}: {fault}")
     reason = "; ".join(faults) or _ABSENT.get(wanted, "unknown device")
-    raise BadRequest(f"The device {wanted!r} cannot be used here: {reason}. Choose auto or cpu.")
+    raise NoSuchDevice(f"The device {wanted!r} cannot be used here: {reason}. Choose auto or cpu.")
 
 
 def list_devices() -> tuple[DeviceInfo, ...]:

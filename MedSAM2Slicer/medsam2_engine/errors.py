@@ -2,6 +2,7 @@
 
 EngineError
 ├── BadRequest        prompts, ranges or options that make no sense for this volume
+│   └── NoSuchDevice  a device that does not work here
 ├── NoSuchVolume      a volume that is not open
 ├── UnreadableVolume  a file or folder that is no volume we can read
 ├── NoSuchModel       a model that is not in the list, not installed, or broken
@@ -21,6 +22,10 @@ class EngineError(Exception):
 
 class BadRequest(EngineError):
     code = "bad_request"
+
+
+class NoSuchDevice(BadRequest):
+    code = "no_such_device"
 
 
 class NoSuchVolume(EngineError):

@@ -10,6 +10,7 @@ from enum import IntEnum
 from medsam2_engine.errors import (
     BadRequest,
     EngineError,
+    NoSuchDevice,
     NoSuchModel,
     UnreadableVolume,
     UnwritableResult,
@@ -34,6 +35,7 @@ class ExitCode(IntEnum):
 
 _CODES: dict[type[EngineError], ExitCode] = {
     BadRequest: ExitCode.BAD_PROMPTS,
+    NoSuchDevice: ExitCode.BAD_PROMPTS,
     UnreadableVolume: ExitCode.UNREADABLE,
     NoSuchModel: ExitCode.NO_MODEL,
     UnwritableResult: ExitCode.UNWRITABLE,

@@ -277,9 +277,9 @@ class Done(End):
 class Failed(End):
     """The request did not succeed; nothing that was sent before is taken back.
 
-    `code` is for programs: bad_request, no_such_volume, no_such_model, no_such_device, unreadable, out_of_memory, internal, and from
-    the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what happened and what
-    to do next.
+    `code` is for programs: bad_request, no_such_volume, no_such_model, no_such_device, unreadable, out_of_memory,
+    internal, and from the client itself worker_died, worker_stuck, protocol_mismatch, not_started. `message` says what
+    happened and what to do next.
     """
 
     id: str

@@ -71,12 +71,16 @@ class FakeEngine:
         hello = Hello(
             PROTOCOL + (self.mode == "protocol"),
             "fake",
-            (ModelInfo("embedded", "Fake model", "For tests", "none", True),),
+            self.models(),
             ("box", "point", "scribble", "lasso", "mask"),
             (DeviceInfo("auto", "Automatic: CPU", ""), DeviceInfo("cpu", "CPU", "")),
             os.getpid(),
         )
         self.say(hello)
+
+    def models(self) -> tuple:
+        large = ModelInfo("large", "Large model", "For tests", "none", True)
+        return (ModelInfo("embedded", "Fake model", "For tests", "none", True), *([large] * (self.mode == "memory")))
 
     def read(self) -> None:
         for line in sys.stdin:
@@ -116,6 +120,9 @@ class FakeEngine:
     def segment(self, request, segment, slices: list) -> None:
         if request.volume_id not in self.volumes:
             self.say(Failed(request.id, "no_such_volume", f"There is no volume {request.volume_id}."))
+            return
+        if self.mode == "memory" and (request.model, request.device) != ("embedded", "cpu"):
+            self.say(Failed(request.id, "out_of_memory", "There is not enough memory on the device."))
             return
         for done, index in enumerate(slices):
             if request.id in self.cancelled and self.mode != "deaf":

@@ -26,7 +26,7 @@ def lists(module):
 
     from MedSAM2SlicerLib.EngineLists import SETTING
 
-    yield module.widget.engineLists
+    yield module.widget.engineSection.lists
     slicer.app.settings().remove(SETTING)
 
 
@@ -134,7 +134,7 @@ def test_the_notice_of_the_embedded_model_goes_with_it(told):
 
 
 def test_without_a_scene_nothing_can_be_chosen(told):
-    told.widget.modelChoice.setParameters(None)
+    told.widget.engineSection.setParameters(None)
     assert not told.ui.modelSelector.enabled
-    told.widget.modelChoice.setParameters(told.parameters)
+    told.widget.engineSection.setParameters(told.parameters)
     assert told.ui.modelSelector.enabled

@@ -178,10 +178,10 @@ def test_another_engine_python_is_used_for_the_next_request(shown, mouse, wait_u
     from MedSAM2SlicerLib.Environment import enginePython
 
     preview(shown, mouse, wait_until)
-    shown.widget.enginePanel.ui.existingPythonPath.currentPath = sys.executable
+    shown.widget.engineSection.enginePanel.ui.existingPythonPath.currentPath = sys.executable
     wait_until(lambda: shown.engine.state == "stopped")
-    wait_until(lambda: shown.widget.installer.state != "working", 60)
-    shown.widget.installer.useOwn()
+    wait_until(lambda: shown.widget.engineSection.installer.state != "working", 60)
+    shown.widget.engineSection.installer.useOwn()
     assert enginePython() == ""
 
 
