@@ -5,7 +5,8 @@ box or lasso if there is one, within a mask if there is one, without a disc arou
 of a negative scribble. A slice without a prompt takes those of the nearest one.
 FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
 FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
-(never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own).
+(never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own), memory
+(there is enough for the embedded model on the CPU only).
 """
 
 from __future__ import annotations
