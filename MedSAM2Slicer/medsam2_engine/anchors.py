@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from medsam2_engine.backends.base import Backend
-from medsam2_engine.frames import FrameStack, SliceStack
+from medsam2_engine.drawing import as_drawn
+from medsam2_engine.frames import FrameStack, Mask, SliceStack
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.separation import separation
 from medsam2_engine.sightings import Sighting
-from medsam2_engine.slice_prompts import Box, SlicePrompts, box_of_mask
+from medsam2_engine.slice_prompts import Box, SlicePrompts, Stroke, box_of_mask
 from medsam2_engine.walk import Anchor, Look, mask_on_slice
 from medsam2_protocol.messages import Window
 
@@ -40,7 +41,7 @@ class Answers:
         answer = self._answer(frames, index, prompts)
         if prompts.mask is not None and not prompts.clicks:
             return Anchor(index, prompts.mask, Look(frames, answer))
-        return Anchor(index, mask_on_slice(frames, answer, self._slices, gated=False), Look(frames, answer))
+        return Anchor(index, prompts.obeyed(self._on_slice(frames, answer)), Look(frames, answer))
 
     def _frames_seen(self, index: int, prompts: SlicePrompts, seen: Seen) -> FrameStack | None:
         """The frames in which the slice was seen, if what was prompted is the object seen there and inside them."""
@@ -59,13 +60,13 @@ class Answers:
         looks = self._backend.framing.looks(self._slices, index, prompts, self._window)
         if len(looks) == 1:
             return looks[0]
-        first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)])
-        masks = [mask_on_slice(look, self._answer(look, index, first), self._slices, gated=False) for look in looks]
+        first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)], strokes=())
+        masks = [self._on_slice(look, self._answer(look, index, first)) for look in looks]
         scores = [separation(self._slices.slice(index), mask) for mask in masks]
         return looks[scores.index(max(scores))]
 
     def _answer(self, frames: FrameStack, index: int, prompts: SlicePrompts) -> FrameMask:
-        """The mask after all prompts of a slice, one click after the other, as they were made."""
+        """The mask after all prompts of a slice, one click or scribble after the other, as they were made."""
         features = self._encode(frames, index)
         framing, grid = self._backend.framing, frames.grid
         answer = None
@@ -73,11 +74,46 @@ class Answers:
             answer = self._backend.from_mask(features, grid.mask_in_frame(prompts.mask))
         elif prompts.box is not None:
             answer = self._backend.prompt(features, framing.points(grid, prompts.box, ()))
-        for count in range(_first_clicks(prompts), len(prompts.clicks) + 1):
-            points = framing.points(grid, prompts.box, prompts.clicks[:count])
-            answer = self._backend.prompt(features, points, answer.logits if answer is not None else None)
+            if prompts.lasso is not None:
+                answer = self._overruled(frames, index, answer, self._on_slice(frames, answer) & prompts.lasso)
+        for count, stroke in prompts.turns:
+            if count >= _first_clicks(prompts):
+                answer = self._corrected(frames, index, prompts, count, stroke, answer)
         assert answer is not None, "prompts_by_slice lets no empty prompts through"
         return answer
+
+    def _corrected(
+        self,
+        frames: FrameStack,
+        index: int,
+        prompts: SlicePrompts,
+        count: int,
+        stroke: Stroke | None,
+        before: FrameMask | None,
+    ) -> FrameMask:
+        """The mask after the first `count` clicks, the last of which are those of `stroke`, if it was one.
+
+        A scribble is answered from all that is known and not as a refinement: what it does not touch stays anyhow.
+        """
+        framing = self._backend.framing
+        points = framing.points(frames.grid, prompts.box, prompts.clicks_for(count, framing.stroke_clicks))
+        refines = before is not None and (stroke is None or prompts.box is None)
+        previous = before.logits if before is not None and refines else None
+        answer = self._backend.prompt(self._encode(frames, index), points, previous)
+        if stroke is None:
+            return answer
+        mask_before = self._on_slice(frames, before) if before is not None else None
+        return self._overruled(frames, index, answer, as_drawn(mask_before, self._on_slice(frames, answer), stroke))
+
+    def _overruled(self, frames: FrameStack, index: int, answer: FrameMask, mask: Mask) -> FrameMask:
+        """The answer with another mask, the person's; how sure the model was stays known."""
+        drawn = self._backend.from_mask(self._encode(frames, index), frames.grid.mask_in_frame(mask))
+        if not mask.any():
+            return drawn
+        return replace(drawn, object_score=answer.object_score, predicted_iou=answer.predicted_iou)
+
+    def _on_slice(self, frames: FrameStack, answer: FrameMask) -> Mask:
+        return mask_on_slice(frames, answer, self._slices, gated=False)
 
 
 def _first_clicks(prompts: SlicePrompts) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,15 @@ import torch
 from medsam2_engine.frames import FrameGrid, FrameStack, Mask, SliceStack, WholeSliceFrames
 from medsam2_engine.intensity import ct_window, default_window, is_ct
 from medsam2_engine.model.frame import FramePrompt
-from medsam2_engine.object_crop import CROP_OVER_BOX, box_in_frame, frames_of_box, frames_of_point, square_grid
-from medsam2_engine.slice_prompts import Box, Click, SlicePrompts, box_of_mask
+from medsam2_engine.object_crop import (
+    CROP_OVER_BOX,
+    box_in_frame,
+    frames_of_box,
+    frames_of_point,
+    frames_of_stroke,
+    square_grid,
+)
+from medsam2_engine.slice_prompts import Box, Click, SlicePrompts, Stroke, box_of_mask
 from medsam2_protocol.messages import Window
 
 BOX_LABELS = (2, 3)  # SAM 2's labels of a box's first and last corner
@@ -27,6 +34,7 @@ LARGEST_LOOK = 1.5  # of the slice's shorter side: objects may fill a cropped vo
 SMALLEST_LOOK_VOXELS = 20.0
 LOOK_STEP = 1.5
 CLICK_REACH = 10.0  # voxels around a click that tell what it lies in
+STROKE_REACH = 3.0  # voxels around a scribble that do
 DRIFT = 0.1  # of the crop's side: further from its centre, an object is about to leave the crop
 GROWTH = 1.3  # over the size for which the crop was cut
 LARGEST_GROWTH = 1.8  # an object that was seen in a crop is still seen there, if less well
@@ -34,7 +42,12 @@ MARGIN = 0.05  # of the crop's side, around an object that is still seen in it
 
 
 class Framing(Protocol):
-    """Chooses frames for prompted objects. `window` None means: as is best for the model."""
+    """Chooses frames for prompted objects. `window` None means: as is best for the model.
+
+    `stroke_clicks`: how many clicks along a scribble help the model; measured in docs/prompts.md.
+    """
+
+    stroke_clicks: ClassVar[int]
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -64,6 +77,7 @@ class WholeSliceFraming:
     """Every slice as a whole, `size` pixels square."""
 
     size: int
+    stroke_clicks: ClassVar[int] = 3
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -90,6 +104,7 @@ class ObjectFraming:
     """A crop around the object, `size` pixels square; the input contract of the embedded model."""
 
     size: int
+    stroke_clicks: ClassVar[int] = 1
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -99,10 +114,23 @@ class ObjectFraming:
         box = prompts.box if prompts.mask is None else box_of_mask(prompts.mask)
         if box is not None:
             return [frames_of_box(slices, index, box, self.size, window or _automatic_window(slices, index, box))]
+        if prompts.first_stroke is not None:
+            return self._looks_at_stroke(slices, index, prompts.first_stroke, window)
         click = next(click for click in prompts.clicks if click.positive)
         window = window or _automatic_window(slices, index, _reach(click))
         grids = (square_grid((click.x, click.y), side, slices.spacing_xy, self.size) for side in _look_sides_mm(slices))
         return [frames_of_point(slices, index, (click.x, click.y), grid, window) for grid in grids]
+
+    def _looks_at_stroke(
+        self, slices: SliceStack, index: int, stroke: Stroke, window: Window | None
+    ) -> Sequence[FrameStack]:
+        """Around the middle of a scribble, as around a click; the voxels under it show what the object looks like."""
+        x0, y0, x1, y1 = box_of_mask(stroke.mask)
+        box = (x0 - STROKE_REACH, y0 - STROKE_REACH, x1 + STROKE_REACH, y1 + STROKE_REACH)
+        window = window or _automatic_window(slices, index, box)
+        sides = _look_sides_mm(slices)
+        grids = (square_grid(stroke.middle_xy, side, slices.spacing_xy, self.size) for side in sides)
+        return [frames_of_stroke(slices, index, stroke.mask, grid, window) for grid in grids]
 
     def refocused(
         self, frames: FrameStack, slices: SliceStack, index: int, mask: Mask, window: Window | None

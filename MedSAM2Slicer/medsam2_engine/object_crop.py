@@ -27,6 +27,8 @@ SMOOTHING_BINS = 2.0
 LARGEST_LOG_ODDS = 3.0
 PERCENTILES = (1.0, 99.0)
 POINT_OBJECT_PX, POINT_BACKGROUND_PX = 5.0, 30.0
+STROKE_OBJECT_VOXELS = 1.0, 1.5  # around a scribble: core and body of the object
+STROKE_SAMPLES = 64
 DARKEST = 0.005  # of u: an exactly black background is no tissue either
 CORE, BODY = 0.7, 0.8  # ellipses, as parts of the box, that are taken for object
 
@@ -105,6 +107,20 @@ def frames_of_point(
     radius = POINT_OBJECT_PX / CORE
     discs = (_ellipse(grid.size, (px, py), (radius, radius), part) for part in (CORE, BODY))
     return _frames(slices, index, grid, ObjectSamples(next(discs), next(discs), far), window)
+
+
+def frames_of_stroke(
+    slices: SliceStack, index: int, stroke: Mask, grid: FrameGrid, window: Window | None
+) -> ObjectCropFrames:
+    """The channels for an object of unknown size under a scribble (rows, columns), in a given crop."""
+    rows, columns = np.nonzero(stroke)
+    few = np.linspace(0, len(rows) - 1, min(len(rows), STROKE_SAMPLES)).astype(int)
+    drawn = grid.to_frame(np.stack([columns[few], rows[few]], axis=-1))
+    x, y = np.meshgrid(np.arange(grid.size), np.arange(grid.size))
+    distance = np.sqrt(np.min([(x - px) ** 2 + (y - py) ** 2 for px, py in drawn], axis=0))
+    reach = np.array(STROKE_OBJECT_VOXELS) * max(grid.scale_xy)
+    core, body = (distance <= max(one, 1.0) for one in reach)
+    return _frames(slices, index, grid, ObjectSamples(core, body, distance > POINT_BACKGROUND_PX), window)
 
 
 @dataclass(frozen=True)

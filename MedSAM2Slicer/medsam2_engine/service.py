@@ -50,7 +50,7 @@ from medsam2_protocol.prompts import axis_kji
 from medsam2_protocol.tagged import MalformedMessage, from_json, to_json
 
 logger = logging.getLogger(__name__)
-PROMPT_TYPES = ("box", "point", "mask")
+PROMPT_TYPES = ("box", "point", "scribble", "lasso", "mask")
 OUT_OF_MEMORY = (
     "There is not enough memory{where}. Close other programs, choose the CPU, or work on a cropped "
     "volume. The prompts are kept."

@@ -34,6 +34,7 @@ from medsam2_protocol.strokes import lasso_interior, positions_along
 
 Box = tuple[float, float, float, float]
 DENSE = 256  # positions that a scribble is looked at in
+STROKE_CLICKS = 3
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,12 @@ class Click:
 
 @dataclass(frozen=True)
 class Stroke:
-    """A scribble: the voxels under it (rows, columns), and which of the slice's clicks stand for it."""
+    """A scribble: the voxels under it (rows, columns), its middle, and which of the slice's clicks stand for it."""
 
     mask: Mask
     positive: bool
     clicks: range
+    middle_xy: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,18 @@ class SlicePrompts:
             known = known + 1 if stroke is None else stroke.clicks.stop
             yield known, stroke
 
+    def clicks_for(self, count: int, stroke_clicks: int) -> tuple[Click, ...]:
+        """Of the first `count` clicks those for a model that wants at most so many of each scribble."""
+        left_out = {number for stroke in self.strokes for number in stroke.clicks[stroke_clicks:]}
+        return tuple(click for number, click in enumerate(self.clicks[:count]) if number not in left_out)
+
+    @property
+    def first_stroke(self) -> Stroke | None:
+        """The scribble that shows the object, if that is the first thing that does."""
+        first = next((number for number, click in enumerate(self.clicks) if click.positive), None)
+        shows = self.box is None and self.mask is None
+        return next((stroke for stroke in self.strokes if shows and first in stroke.clicks), None)
+
     def obeyed(self, mask: Mask) -> Mask:
         """The mask without what the lasso leaves out, and with the voxels under the scribbles as they were said.
 
@@ -92,8 +106,8 @@ class SlicePrompts:
         return all(self.lasso[int(row), int(column)] for row, column in places)
 
 
-def prompts_by_slice(segment: SegmentPrompts, slices: SliceStack, stroke_clicks: int = 1) -> dict[int, SlicePrompts]:
-    """All prompts of a segment, by slice index in rising order. `stroke_clicks`: how many clicks a scribble becomes.
+def prompts_by_slice(segment: SegmentPrompts, slices: SliceStack) -> dict[int, SlicePrompts]:
+    """All prompts of a segment, by slice index in rising order.
 
     Raises:
         BadRequest: no prompt at all, a prompt outside the volume or on another axis, two boxes (or lassos) on one
@@ -104,7 +118,7 @@ def prompts_by_slice(segment: SegmentPrompts, slices: SliceStack, stroke_clicks:
     found: defaultdict[int, list[Prompt]] = defaultdict(list)
     for prompt in segment.prompts:
         found[_checked_slice(prompt, slices)].append(prompt)
-    return {index: _gather(index, found[index], slices, stroke_clicks) for index in sorted(found)}
+    return {index: _gather(index, found[index], slices) for index in sorted(found)}
 
 
 def box_of_mask(mask: Mask) -> Box:
@@ -127,7 +141,7 @@ def _checked_slice(prompt: Prompt, slices: SliceStack) -> int:
     return index
 
 
-def _gather(index: int, prompts: Sequence[Prompt], slices: SliceStack, stroke_clicks: int) -> SlicePrompts:
+def _gather(index: int, prompts: Sequence[Prompt], slices: SliceStack) -> SlicePrompts:
     masks = [_mask(prompt, slices) for prompt in prompts if isinstance(prompt, MaskPrompt)]
     lassos = [_lasso(prompt, slices) for prompt in prompts if isinstance(prompt, LassoPrompt)]
     boxes = [_box(prompt, slices) for prompt in prompts if isinstance(prompt, BoxPrompt)]
@@ -142,8 +156,9 @@ def _gather(index: int, prompts: Sequence[Prompt], slices: SliceStack, stroke_cl
         if isinstance(prompt, PointPrompt):
             clicks.append(_click(prompt, slices))
         elif isinstance(prompt, ScribblePrompt):
-            drawn, new = _stroke_on(prompt, slices), _clicks_along(prompt, slices, stroke_clicks)
-            strokes.append(Stroke(drawn, prompt.positive, range(len(clicks), len(clicks) + len(new))))
+            drawn, new = _stroke_on(prompt, slices), _clicks_along(prompt, slices, STROKE_CLICKS)
+            numbers = range(len(clicks), len(clicks) + len(new))
+            strokes.append(Stroke(drawn, prompt.positive, numbers, (new[0].x, new[0].y)))
             clicks += new
     mask = np.logical_or.reduce(masks) if masks else None
     lasso = lassos[0] if lassos else None

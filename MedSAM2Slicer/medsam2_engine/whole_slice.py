@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,7 @@ class PlainSliceFraming:
     is_padded: bool
     mean: Channels
     deviation: Channels
+    stroke_clicks: ClassVar[int] = 3
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None

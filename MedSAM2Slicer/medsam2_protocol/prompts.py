@@ -56,7 +56,7 @@ class PointPrompt:
 @tagged("scribble")
 @dataclass(frozen=True)
 class ScribblePrompt:
-    """A freehand stroke on one slice, all of it in the object (`positive`) or none; at least two different positions."""
+    """A freehand stroke on one slice, all of it in the object (`positive`) or none of it; at least two positions."""
 
     axis: str
     slice: int

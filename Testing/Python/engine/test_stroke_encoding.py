@@ -8,11 +8,15 @@ import pytest
 from medsam2_engine.drawing import as_drawn
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.frames import SliceStack
+from medsam2_engine.session import Session
 from medsam2_engine.slice_prompts import SlicePrompts, Stroke, prompts_by_slice
 from medsam2_engine.volume import Volume
+from medsam2_protocol.messages import Window
 from medsam2_protocol.prompts import BoxPrompt, LassoPrompt, PointPrompt, Prompt, ScribblePrompt, SegmentPrompts
+from threshold_backend import ThresholdBackend
 
 SHAPE_KJI = (5, 12, 16)
+WINDOW = Window(0.0, 200.0)
 LASSO = LassoPrompt("K", 2, ((2.5, 3.5), (10.5, 3.5), (10.5, 8.5), (2.5, 8.5)))
 SCRIBBLE = ScribblePrompt("K", 2, ((3, 5), (9, 5)))
 
@@ -22,8 +26,8 @@ def slices() -> SliceStack:
     return SliceStack(Volume(np.zeros(SHAPE_KJI, np.int16), np.diag([0.3, 0.9, 5.0, 1.0])), "K")
 
 
-def on_slice_two(slices: SliceStack, *prompts: Prompt, clicks: int = 3) -> SlicePrompts:
-    return prompts_by_slice(SegmentPrompts("GTVp", prompts), slices, clicks)[2]
+def on_slice_two(slices: SliceStack, *prompts: Prompt) -> SlicePrompts:
+    return prompts_by_slice(SegmentPrompts("GTVp", prompts), slices)[2]
 
 
 def refusal(slices: SliceStack, *prompts: Prompt) -> str:
@@ -79,6 +83,13 @@ def test_clicks_and_scribbles_keep_their_order_and_a_scribble_is_one_turn(slices
     assert [click.positive for click in found.clicks] == [True] * 4 + [False] * 4
 
 
+def test_a_model_that_wants_one_click_gets_the_middle_of_every_scribble(slices: SliceStack) -> None:
+    found = on_slice_two(slices, SCRIBBLE, PointPrompt((2, 2, 2)), ScribblePrompt("K", 2, ((3, 9), (9, 9)), False))
+    assert [round(click.x) for click in found.clicks_for(7, 1)] == [6, 2, 6]
+    assert len(found.clicks_for(7, 3)) == 7
+    assert len(found.clicks_for(4, 1)) == 2
+
+
 # ---- the person's word
 
 
@@ -104,18 +115,18 @@ def test_the_voxels_under_a_scribble_are_what_was_said(slices: SliceStack) -> No
 
 def test_of_what_a_scribble_changes_only_what_it_touches_is_taken_over() -> None:
     before, after = a_mask((0, 10, 0, 6)), a_mask((5, 8, 0, 6))
-    stroke = Stroke(a_mask((1, 1, 2, 4)), False, range(1))
+    stroke = Stroke(a_mask((1, 1, 2, 4)), False, range(1), (0, 0))
     np.testing.assert_array_equal(as_drawn(before, after, stroke), a_mask((5, 10, 0, 6)))
 
 
 def test_a_scribble_that_the_model_ignores_counts_all_the_same() -> None:
     before = a_mask((0, 10, 0, 6))
-    stroke = Stroke(a_mask((2, 3, 0, 6)), False, range(1))
+    stroke = Stroke(a_mask((2, 3, 0, 6)), False, range(1), (0, 0))
     np.testing.assert_array_equal(as_drawn(before, before, stroke), a_mask((0, 1, 0, 6), (4, 10, 0, 6)))
 
 
 def test_a_first_scribble_takes_the_whole_answer() -> None:
-    stroke = Stroke(a_mask((2, 2, 2, 4)), True, range(1))
+    stroke = Stroke(a_mask((2, 2, 2, 4)), True, range(1), (0, 0))
     np.testing.assert_array_equal(as_drawn(None, a_mask((4, 5, 0, 3)), stroke), a_mask((4, 5, 0, 3), (2, 2, 2, 4)))
 
 
@@ -141,3 +152,43 @@ def test_negative_scribbles_alone_are_refused(slices: SliceStack) -> None:
 def test_a_stroke_on_another_axis_is_refused_by_its_name(slices: SliceStack) -> None:
     assert "A lasso lies on a slice of axis J" in refusal(slices, LassoPrompt("J", 2, LASSO.path))
     assert "A scribble lies on a slice of axis I" in refusal(slices, ScribblePrompt("I", 2, SCRIBBLE.path))
+
+
+# ---- through a session
+
+
+@pytest.fixture
+def session() -> Session:
+    """Bright everywhere on slices 1 to 3, on frames as large as the slices."""
+    voxels = np.zeros((5, 16, 16), np.int16)
+    voxels[1:4] = 200
+    return Session(Volume(voxels, np.diag([0.3, 0.9, 5.0, 1.0])), ThresholdBackend(16))
+
+
+def predicted(session: Session, *prompts: Prompt) -> np.ndarray:
+    return session.predict(SegmentPrompts("GTVp", prompts), "K", 2, WINDOW).mask
+
+
+def test_a_predicted_lasso_ends_at_its_line(session: Session) -> None:
+    expected = np.zeros((16, 16), bool)
+    expected[4:9, 3:11] = True
+    np.testing.assert_array_equal(predicted(session, LASSO), expected)
+
+
+def test_a_propagation_starts_from_what_the_lasso_left(session: Session) -> None:
+    segment = SegmentPrompts("GTVp", (LASSO,))
+    found = {one.slice: one.mask for one in session.propagate([segment], "K", window=WINDOW)}
+    assert found[2].sum() == 5 * 8
+    assert sorted(found) == [0, 1, 2, 3, 4]
+
+
+def test_a_negative_scribble_takes_its_voxels_away(session: Session) -> None:
+    stroke = ScribblePrompt("K", 2, ((0, 6), (15, 6)), False)
+    mask = predicted(session, BoxPrompt("K", 2, (1, 1), (14, 14)), stroke)
+    assert not mask[6].any()
+    assert mask[[5, 7]].all()
+
+
+def test_a_scribble_alone_shows_the_object(session: Session) -> None:
+    assert predicted(session, SCRIBBLE).all()
+    assert session.backend.framing.stroke_clicks == 3
