@@ -25,6 +25,7 @@ from MedSAM2SlicerLib.LesionTable import (
     stateTitle,
     volumeText,
 )
+from MedSAM2SlicerLib.MeasuresPanel import MeasuresPanel
 from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, allPrompts
 from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
 from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
@@ -43,6 +44,8 @@ class LesionPanel:
         self._controller = controller
         self._parameters = None
         self._table = LesionTable()
+        self.measures = MeasuresPanel(os.path.join(os.path.dirname(uiFile), "MeasuresPanel.ui"), controller)
+        self.ui.measuresLayout.addWidget(self.measures.widget)
         self._list = LesionList(self.ui.lesionTable, os.path.join(os.path.dirname(uiFile), "..", "Icons"))
         self._surface = SurfaceView()
         self._wasPropagating = False
@@ -62,12 +65,14 @@ class LesionPanel:
         self._asked = self._trouble = ""
         self._snapshot = None
         self._list.closeEditors()
+        self.measures.setParameters(parameters)
         self.update()
 
     def update(self) -> None:
         """While a propagation writes, the rows follow it at the pace of the observer, not slice by slice."""
         self._observer.follow(self._segmentation())
         self._followRun()
+        self.measures.update()
         if self._controller.isPropagating:
             self.widget.setEnabled(False)
             return

@@ -65,7 +65,7 @@ def clashes(actions: Iterable[ShortcutAction], keysOfSlicer: dict[str, str]) -> 
 
 
 def keysOfSlicer(mainWindow, own: Iterable = ()) -> dict[str, str]:
-    """Portable key → what it does, of all in the main window that hears keys now, without `own`, the shortcuts of ours."""
+    """Portable key → what it does, of all in the main window that hears keys now; `own` are our shortcuts."""
     if mainWindow is None:
         return {}
     found = {}
