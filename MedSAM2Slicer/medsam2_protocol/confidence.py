@@ -15,6 +15,9 @@ The confidence of a slice is a product of factors between 0 and 1; what is not k
 A model passes its errors on from slice to slice, away from the slices that a person answered for. So what is lost by
 unsteadiness on one slice is lost, by its square root, on all slices behind it as seen from the nearest trusted one.
 Trusted slices have confidence 1.
+
+What to look at first is where most voxels are likely to be wrong: (1 - confidence) times the area that is at stake,
+which is the largest of the slice's and its two neighbours'. The tip of a lesion is often doubtful and seldom matters.
 """
 
 from __future__ import annotations
@@ -95,9 +98,19 @@ def doubtful(
     share: float = DOUBTFUL_SHARE,
     below: float = DOUBTFUL_BELOW,
 ) -> list[int]:
-    """The slices to look at, in rising order: the least confident, at most `share` of all, all under `below`."""
-    ranked = sorted(zip(confidences(evidence, trusted), (one.slice for one in evidence)))
-    return sorted(index for value, index in ranked[: int(share * len(ranked))] if value < below)
+    """The slices to look at, in rising order: of those less confident than `below` the ones with most at stake.
+
+    share: the most that may be named, as a part of all slices.
+    """
+    values = confidences(evidence, trusted)
+    ranked = sorted(
+        ((1 - value) * _at_stake(evidence, n), evidence[n].slice) for n, value in enumerate(values) if value < below
+    )
+    return sorted(index for _, index in ranked[::-1][: int(share * len(evidence))])
+
+
+def _at_stake(evidence: Sequence[SliceEvidence], n: int) -> float:
+    return max(one.area for one in evidence[max(0, n - 1) : n + 2])
 
 
 def _presence(one: SliceEvidence) -> float:

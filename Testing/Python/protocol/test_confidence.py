@@ -81,6 +81,73 @@ def test_an_empty_slice_that_the_model_calls_empty_is_believed() -> None:
     assert confidences([*lesion(), outside])[-1] > 0.8 * confidences(lesion())[-1]
 
 
+def test_of_two_doubtful_slices_the_one_with_more_at_stake_is_looked_at() -> None:
+    slices = [replace(one, predicted_iou=0.2) if one.slice in (2, 12) else one for one in lesion()]
+    assert doubtful(slices, share=1 / COUNT) == [12]
+
+
+# ---- planted errors
+
+
+def discs(random: np.random.Generator) -> np.ndarray:
+    """An ellipsoid that leans, slice by slice: (slices, rows, columns) bool."""
+    half, radius = int(random.integers(7, 25)), random.uniform(8, 16)
+    along = np.arange(-half, half + 1)[:, None, None] / (half + 0.5)
+    j, i = np.mgrid[:64, :64]
+    lean = random.uniform(-6, 6, 2)
+    return (j - 32 - lean[0] * along) ** 2 + (i - 32 - lean[1] * along) ** 2 <= radius**2 * (1 - along**2)
+
+
+def leak(truth: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The mask runs into something beside it."""
+    found = truth.copy()
+    found[first : last + 1, 20:50, 40:62] = True
+    return found
+
+
+def loss(truth: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Three quarters of the mask are gone."""
+    found = truth.copy()
+    found[first : last + 1, 26:] = False
+    return found
+
+
+def shift(truth: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The mask jumps to another object."""
+    found = truth.copy()
+    found[first : last + 1] = np.roll(truth[first : last + 1], 14, axis=2)
+    return found
+
+
+def planted(seed: int) -> tuple[list[SliceEvidence], int, np.ndarray]:
+    """Evidence, the trusted slice, and wrong voxels by slice. The model notices every other error, and half."""
+    random = np.random.default_rng(seed)
+    truth = discs(random)
+    count = len(truth)
+    length = int(random.integers(1, max(2, int(0.15 * count)) + 1))
+    first = int(random.choice([n for n in range(1, count - length) if not n <= count // 2 < n + length]))
+    plant = (leak, loss, shift)[seed % 3]
+    found = plant(truth, first, first + length - 1)
+    noticed = seed % 2 == 0
+    slices = []
+    for n, mask in enumerate(found):
+        is_wrong = noticed and first <= n < first + length
+        score, iou = random.normal(1.0 if is_wrong else 4.0, 0.7), random.normal(0.6 if is_wrong else 0.85, 0.05)
+        slices.append(evidence_of("K", n, region_of_slice(mask, 0, n), score, iou))
+    return slices, count // 2, (found ^ truth).sum(axis=(1, 2))
+
+
+def test_a_fifth_of_the_slices_holds_four_fifths_of_the_planted_errors() -> None:
+    held, of_all = 0, 0
+    for seed in range(300):
+        slices, key, wrong = planted(seed)
+        flagged = doubtful(slices, [key], below=1.0)
+        assert len(flagged) <= 0.2 * len(slices)
+        held += int(wrong[flagged].sum())
+        of_all += int(wrong.sum())
+    assert held >= 0.8 * of_all
+
+
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 places = st.tuples(st.floats(0, 2000), st.floats(0, 2000))
 
