@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from medsam2_engine.finetune.clips import Clip
-from medsam2_engine.finetune.losses import LossWeights
+from medsam2_engine.finetune.losses import CROSS_ENTROPY
 from medsam2_engine.finetune.settings import ALL, Settings
 from medsam2_engine.model.config import HieraConfig, Sam2Config
 
@@ -37,7 +37,6 @@ TINY = Sam2Config(
     multimask_for_tracking=False,
     stability_fallback=False,
 )
-CROSS_ENTROPY = LossWeights(mask=2.0, focal_gamma=0.0)
 QUICK = Settings(
     trained=ALL, steps=6, frames=6, lengths=(2, 3), learning_rate=1e-3, warmup=2, patience=0, losses=CROSS_ENTROPY
 )

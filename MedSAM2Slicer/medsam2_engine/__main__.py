@@ -18,6 +18,8 @@ class Command:
 
 COMMANDS = {
     "segment": Command("medsam2_engine.segment_command", "segment a volume from boxes, points or masks"),
+    "distill": Command("medsam2_engine.finetune.distill_command", "let a large model teach a small one"),
+    "finetune": Command("medsam2_engine.finetune.command", "train a model further on your own segmented volumes"),
     "models": Command("medsam2_engine.models_command", "list, describe and verify models"),
     "check": Command("medsam2_engine.check_command", "say whether this Python can run the engine, and on what"),
     "worker": Command("medsam2_engine.worker", "serve a host over stdin and stdout (started by 3D Slicer)"),

@@ -1,9 +1,9 @@
 """What is learnt from: volumes with segmented structures, as they lie in a folder.
 
 Two layouts. One folder per case, with `image.*` and `label.*` (or `*.seg.nrrd`), and perhaps a `meta.json` that says
-`id`, `subject`, `modality`, `licence`, `source` and `structures: {name: {label}}`. Or files side by side: `NAME.nrrd`
-with `NAME.seg.nrrd`, `NAME_seg.nii.gz` or `NAME_label.nii.gz`. A segmentation on other voxels than its volume is
-brought onto them. Cases of one subject are never split between training and validation.
+`id`, `subject`, `modality`, `licence`, `source`, `structures: {name: {label}}` and `reviewed` (see `pseudo_labels`). Or
+files side by side: `NAME.nrrd` with `NAME.seg.nrrd`, `NAME_seg.nii.gz` or `NAME_label.nii.gz`. A segmentation on other
+voxels than its volume is brought onto them. Cases of one subject are never split between training and validation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from medsam2_engine.errors import BadRequest
 from medsam2_engine.finetune.voxel_grids import on_voxels_of
 from medsam2_engine.segmentation_file import LABEL_MAP_ENDINGS, SLICER_ENDING, read_segmentation
 from medsam2_engine.volume import Volume, read_volume
-from medsam2_protocol.prompts import axis_kji
+from medsam2_protocol.prompts import AXES, axis_kji
 
 VOLUME_ENDINGS = (*LABEL_MAP_ENDINGS, ".mhd")
 LABEL_ENDINGS = ("_seg", "-seg", "_label", "-label", "_mask", "-mask", "_labels", ".seg")
@@ -42,6 +42,14 @@ class Structure:
     label: int
 
 
+@dataclass(frozen=True)
+class Reviewed:
+    """The slices that a person has drawn or approved; on the others nothing is known."""
+
+    axis: str
+    slices: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingCase:
     """One volume and what is segmented in it.
@@ -50,6 +58,7 @@ class TrainingCase:
         subject: whose volume it is; several cases may share it.
         layers: label maps with the volume's shape, several where structures overlap.
         has_image: otherwise the volume is the label map itself, and images are painted on it.
+        reviewed: None where everything was.
         confidence_kji: how far the masks are believed, 0 to 1, with the volume's shape; None: all were drawn by people.
     """
 
@@ -62,6 +71,7 @@ class TrainingCase:
     licence: str = ""
     source: str = ""
     sha256: str = ""
+    reviewed: Reviewed | None = None
     confidence_kji: npt.NDArray[np.float32] | None = None
     _areas: dict[tuple[int, str], npt.NDArray[np.int64]] = field(default_factory=dict)
 
@@ -122,6 +132,7 @@ def read_case(name: str, image: Path | None, segmentation: Path, meta: dict[str,
         has_image=image is not None,
         licence=str(meta.get("licence", "")),
         source=str(meta.get("source", "")),
+        reviewed=_reviewed(meta, segmentation),
         sha256=_sha256([path for path in (image, segmentation) if path is not None]),
     )
     kept = tuple(s for s in structures if max((case.areas(s, axis) > 0).sum() for axis in "IJK") >= FEWEST_SLICES)
@@ -186,6 +197,18 @@ def _read_layers(
     values = [int(value) for value in np.unique(voxels) if value > 0]
     structures = tuple(Structure(names.get(v, f"label {v}"), 0, v) for v in values if v in names or not names)
     return (voxels,), structures, labels.ijk_to_ras
+
+
+def _reviewed(meta: dict[str, Any], path: Path) -> Reviewed | None:
+    if "reviewed" not in meta:
+        return None
+    try:
+        axis, slices = str(meta["reviewed"]["axis"]), tuple(sorted(int(n) for n in meta["reviewed"]["slices"]))
+    except (TypeError, KeyError, ValueError) as error:
+        raise BadRequest(f'{path.parent}: "reviewed" needs an "axis" and a list of "slices".') from error
+    if axis not in AXES or not slices:
+        raise BadRequest(f'{path.parent}: "reviewed" needs an axis of I, J, K and at least one slice.')
+    return Reviewed(axis, slices)
 
 
 def _sha256(paths: Sequence[Path]) -> str:

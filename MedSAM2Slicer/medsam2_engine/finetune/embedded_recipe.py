@@ -28,7 +28,7 @@ from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
 from medsam2_engine.finetune.clips import Clip
-from medsam2_engine.finetune.losses import LossWeights
+from medsam2_engine.finetune.losses import CROSS_ENTROPY
 from medsam2_engine.finetune.pseudo_objects import pseudo_clip
 from medsam2_engine.finetune.settings import ALL, Settings
 from medsam2_engine.finetune.shapes import shape_clip
@@ -44,6 +44,7 @@ PET_SHARE = 0.3  # of the real tumours
 SETTINGS = Settings(
     seed=2026,
     trained=ALL,
+    rank=8,
     frames=12,
     lengths=(1, 2, 3, 4, 5, 7),
     box=0.75,
@@ -53,7 +54,7 @@ SETTINGS = Settings(
     cooldown=0.6,
     average=0.996,
     patience=0,
-    losses=LossWeights(mask=2.0, focal_gamma=0.0, dice=1.0, iou=1.0, object_score=1.0),
+    losses=CROSS_ENTROPY,
 )
 
 

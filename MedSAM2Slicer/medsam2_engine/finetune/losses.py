@@ -31,6 +31,9 @@ class LossWeights:
     prompted_object_score: float = 0.1
 
 
+CROSS_ENTROPY = LossWeights(mask=2.0, focal_gamma=0.0)  # what models of object crops, where half is object, learn from
+
+
 @dataclass(frozen=True)
 class AnswerLoss:
     """`total` is a scalar with gradients. The rest is for statistics: per object, without."""

@@ -23,6 +23,7 @@ from medsam2_engine.model.sam2 import Sam2
 ENCODER = "image_encoder."
 LORA_MODULES = r".*\.(qkv|q_proj|k_proj|v_proj|out_proj|attn\.proj|mlp\.layers\.[01]|linear[12])"
 LARGEST_STEP = 0.05  # of a matrix's own size (root mean square), per step of Adam at a learning rate of 1e-3
+ALPHA = 2  # the scale of the differences over their rank
 LARGEST_SHARE, LARGEST_RANK = 0.03, 8  # of the parameters that LoRA may add, where no rank was asked for
 NO_PEFT = 'LoRA needs the package peft. Install it with `pip install "medsam2slicer-engine[finetune]"`.'
 
@@ -78,7 +79,7 @@ def _lay_lora(model: Sam2, settings: Settings) -> None:
 
     names = [name for name, _ in _matrices(model)]
     rank = settings.rank or _affordable_rank(model)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=names, lora_dropout=0.0)
+    config = LoraConfig(r=rank, lora_alpha=ALPHA * rank, target_modules=names, lora_dropout=0.0)
     generator_state = torch.get_rng_state()
     torch.manual_seed(settings.seed)
     inject_adapter_in_model(config, model)

@@ -76,7 +76,7 @@ class Training:
         self.settings = settings
         self.parameters = make_trainable(self.model, settings)
         self._source, self._framing, self._folder = source, framing, folder
-        self._validate, self._rhythm, self._team = validate, rhythm or Rhythm(), team or Alone()
+        self.validate, self._rhythm, self._team = validate, rhythm or Rhythm(), team or Alone()
         self._device = device
         self._digest = f"{settings.digest}-{data_digest}"
         self._optimiser = torch.optim.AdamW(groups(self.parameters, settings), lr=0.0, betas=BETAS, foreach=True)
@@ -94,19 +94,19 @@ class Training:
     def run(self, is_stopped: Callable[[], bool] = _never, report: Callable[[int], None] = _ignore) -> bool:
         """Train to the end; False if it was stopped before. Either way the state is written."""
         written = time.monotonic()
-        if self.step == 0 and self._validate is not None:
+        if self.step == 0 and self.validate is not None:
             self._judge()
         while not self.is_finished and not is_stopped():
             self._take_step()
             if self.step % self._rhythm.log == 0:
                 self._log(rate=self.settings.rate(self.step - 1), **self._statistics.flush())
-            if self._validate is not None and self.step % self._rhythm.validation == 0:
+            if self.validate is not None and self.step % self._rhythm.validation == 0:
                 self._judge()
             if time.monotonic() - written > self._rhythm.checkpoint_s:
                 self.save()
                 written = time.monotonic()
             report(self.step)
-        if self._validate is not None and self.step % self._rhythm.validation and not is_stopped():
+        if self.validate is not None and self.step % self._rhythm.validation and not is_stopped():
             self._judge()
         self.save()
         return self.is_finished
@@ -162,11 +162,11 @@ class Training:
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), 1 - share)
 
     def _judge(self) -> None:
-        assert self._validate is not None
+        assert self.validate is not None
         trained = {name: p.detach().clone() for name, p in self.parameters.items()}
         put(self.parameters, self.average)
         self.model.eval()
-        score = self._validate()
+        score = self.validate()
         self.model.train()
         put(self.parameters, trained)
         if score > self.best_score:

@@ -9,12 +9,13 @@ import torch
 
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.losses import CROSS_ENTROPY
 from medsam2_engine.finetune.settings import ALL, HEAD, LORA, Settings
 from medsam2_engine.finetune.trainable import LARGEST_SHARE, share_of
 from medsam2_engine.finetune.training import LOG_FILE, Rhythm, Training
 from medsam2_engine.framing import ObjectFraming
 from medsam2_engine.model.sam2 import Sam2
-from training_phantoms import CROSS_ENTROPY, QUICK, TINY, OneClip
+from training_phantoms import QUICK, TINY, OneClip
 
 
 def training(folder: Path, clip: Clip, settings: Settings = QUICK, seed: int = 0, **others: object) -> Training:
