@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Optional
 
 import slicer
@@ -62,6 +63,11 @@ class EngineLists:
             return
         self.models = models or self.models
         self.devices = devices or self.devices
+
+
+def shortTitle(title: str) -> str:
+    """Without what a narrow panel has no room for: the number of parameters."""
+    return re.sub(r" \([^()]*parameters\)", "", title)
 
 
 def _embedded() -> ModelInfo:

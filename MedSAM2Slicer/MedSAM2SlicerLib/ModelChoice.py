@@ -12,7 +12,7 @@ import qt
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import DeviceInfo, ModelInfo
-from MedSAM2SlicerLib.EngineLists import AUTOMATIC, EMBEDDED, EngineLists
+from MedSAM2SlicerLib.EngineLists import AUTOMATIC, EMBEDDED, EngineLists, shortTitle
 
 ERROR_STYLE = "QLabel { color: #c0392b; }"
 
@@ -48,7 +48,9 @@ class ModelChoice:
             return
         self._shown = state
         models = sorted(lists.models, key=lambda one: not one.installed)
-        _fill(self._ui.modelSelector, [(one.title, one.id, one.installed, modelLine(one)) for one in models], model)
+        _fill(
+            self._ui.modelSelector, [(shortTitle(one.title), one.id, one.installed, _tip(one)) for one in models], model
+        )
         _fill(self._ui.deviceSelector, [(one.title, one.id, True, deviceLine(one)) for one in lists.devices], device)
         for selector in (self._ui.modelSelector, self._ui.deviceSelector):
             selector.setEnabled(self._parameters is not None)
@@ -93,6 +95,10 @@ def modelLine(model: ModelInfo) -> str:
     """What it is for, and under which licence; how to get it, if it is not there."""
     line = _("{purpose} Licence: {licence}.").format(purpose=model.purpose, licence=model.licence.rstrip("."))
     return line if model.installed else line + " " + _("Not installed: get it under Models below.")
+
+
+def _tip(model: ModelInfo) -> str:
+    return f"{model.title}. {modelLine(model)}"
 
 
 def deviceLine(device: DeviceInfo) -> str:

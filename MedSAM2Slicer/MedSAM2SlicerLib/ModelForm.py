@@ -82,7 +82,7 @@ class ModelForm:
 
     def onImageSizeChosen(self) -> None:
         """No other size changes what the file is, but a wrong one may not fit it."""
-        if self._path and self._found is not None and self._found["kind"] == CHECKPOINT:
+        if self._path and self._asksForSize():
             self._onRecognise(self._path, self._imageSize())
 
     def onRecognised(self, outcome: ModelOutcome) -> None:
@@ -98,7 +98,7 @@ class ModelForm:
             self._onAdd(OwnModel(self._path, str(found.get("id") or chosen)))
             return
         title = self._ui.nameEdit.text.strip()
-        size = self._imageSize() if found["kind"] == CHECKPOINT else 0
+        size = self._imageSize() if self._asksForSize() else 0
         base = str(self._ui.baseSelector.currentData or "") if found["kind"] == ADAPTER else ""
         self._onAdd(OwnModel(self._path, self._newId(title), title, size, base))
 
@@ -109,6 +109,10 @@ class ModelForm:
 
     def _imageSize(self) -> int:
         return int(self._ui.imageSizeSelector.currentData or SIZES[0])
+
+    def _asksForSize(self) -> bool:
+        """A folder says itself which size it was trained on; no file does."""
+        return self._found is not None and self._found["kind"] == CHECKPOINT and not self._found["says_size"]
 
     def _chosenListed(self) -> str:
         """The listed model that the person says this is."""
@@ -128,7 +132,7 @@ class ModelForm:
         for widgets, isShown in (
             ((ui.addAsLabel, ui.addAsSelector), kind == CHECKPOINT and ui.addAsSelector.count > 1),
             ((ui.nameLabel, ui.nameEdit), isOwn),
-            ((ui.imageSizeLabel, ui.imageSizeSelector), kind == CHECKPOINT and isOwn),
+            ((ui.imageSizeLabel, ui.imageSizeSelector), isOwn and self._asksForSize()),
             ((ui.baseLabel, ui.baseSelector), kind == ADAPTER),
         ):
             for widget in widgets:

@@ -20,6 +20,7 @@ from MedSAM2SlicerLib.ModelText import (
     detailText,
     downloadText,
     outcomeText,
+    placeText,
     progressText,
     removalText,
     rowText,
@@ -73,6 +74,7 @@ class ModelPanel:
         ui.addFrame.setVisible(self._form.isOpen)
         ui.addFrame.setEnabled(not isBusy)
         ui.placesGroup.setEnabled(isIdle)
+        ui.folderLabel.text = placeText(commands.models)
         if commands.trouble and not isBusy:
             self._say(commands.trouble, isError=True)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.EngineLists import shortTitle
 from MedSAM2SlicerLib.InstallPlan import freeBytes, withoutPassword
 from MedSAM2SlicerLib.InstallText import PlanText
 from MedSAM2SlicerLib.ListedModel import ListedModel
@@ -19,12 +20,12 @@ def rowText(model: ListedModel) -> str:
     elif model.isRemovable:
         state = _("incomplete")
     else:
-        state = megabytes(model.size) if model.size else _("size not published")
-    return f"{model.title} · {state}"
+        state = megabytes(model.size) if model.size else _("size unknown")
+    return f"{shortTitle(model.title)} · {state}"
 
 
 def detailText(model: ListedModel) -> str:
-    parts = [model.purpose, _("Licence: {licence}.").format(licence=model.licence.rstrip("."))]
+    parts = [f"{model.title}.", model.purpose, _("Licence: {licence}.").format(licence=model.licence.rstrip("."))]
     if model.base:
         parts.append(_("An adapter for {base}.").format(base=model.base))
     if model.isInstalled and model.isRemovable:
@@ -36,17 +37,22 @@ def detailText(model: ListedModel) -> str:
     return " ".join(parts)
 
 
+def placeText(models: tuple[ListedModel, ...]) -> str:
+    """The folder of all of them."""
+    return _("Now in {folder}").format(folder=Path(models[0].place).parent) if models else ""
+
+
 def downloadText(model: ListedModel, mirror: str, proxy: str) -> PlanText:
-    lines = (
+    lines = [
         _("What: {title}. {purpose}").format(title=model.title, purpose=model.purpose),
         _howLarge(model),
         _fromWhere(model, mirror, proxy),
         _("Licence: {licence}. {note}").format(licence=model.licence.rstrip("."), note=model.licenceNote).strip(),
-        _checksum(model),
+        *([_("It is used only if its SHA-256 is the published one.")] if model.hasChecksum else []),
         _("Into: {folder}.").format(folder=model.place),
-    )
+    ]
     title = _("Continue the download?") if model.isRemovable else _("Download the model?")
-    return PlanText(title, lines, _("Download now"))
+    return PlanText(title, tuple(lines), _("Download now"))
 
 
 def removalText(model: ListedModel) -> PlanText:
@@ -81,7 +87,7 @@ def megabytes(count: int) -> str:
 def _howLarge(model: ListedModel) -> str:
     free = megabytes(freeBytes(Path(model.place)))
     if not model.size:
-        return _("Size: not published by its authors; {free} are free.").format(free=free)
+        return _("Size: its authors publish none; {free} are free.").format(free=free)
     return _("Size: {size}; {free} are free.").format(size=megabytes(model.size), free=free)
 
 
@@ -90,12 +96,6 @@ def _fromWhere(model: ListedModel, mirror: str, proxy: str) -> str:
     if proxy:
         hosts = _("{hosts}, through {proxy}").format(hosts=hosts, proxy=withoutPassword(proxy))
     return _("From: {hosts}. No image and nothing about it leaves this computer.").format(hosts=hosts)
-
-
-def _checksum(model: ListedModel) -> str:
-    if model.hasChecksum:
-        return _("It is used only if its SHA-256 is the published one.")
-    return _("Its authors publish no SHA-256: that of the file you receive is kept, and checked from then on.")
 
 
 def _arrived(facts) -> str:

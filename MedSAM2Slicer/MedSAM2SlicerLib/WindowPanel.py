@@ -50,6 +50,7 @@ class WindowPanel:
             return
         self._shown = state
         if volumeNode is None:
+            self.ui.rangeWidget.setVisible(False)
             self._say("")
             return
         choice = choiceFor(volumeNode, self._saved())

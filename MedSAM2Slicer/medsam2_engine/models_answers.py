@@ -39,7 +39,7 @@ def list_as_json() -> str:
             "installed": is_installed(entry),
             "size": entry.size,
             "downloadable": entry.is_downloadable,
-            "removable": (models_folder() / entry.id).is_dir(),
+            "removable": _has_files(models_folder() / entry.id),
             "own": entry in own,
             "place": str(models_folder() / entry.id),
         }
@@ -95,6 +95,11 @@ def description(entry: ModelEntry) -> str:
         "Cache": str(cache_folder()),
     }
     return "\n".join(_fact(name, text) for name, text in facts.items() if text)
+
+
+def _has_files(folder: Path) -> bool:
+    """Also of a download that was interrupted."""
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def _line(entry: ModelEntry) -> str:

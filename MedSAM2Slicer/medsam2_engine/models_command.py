@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from medsam2_engine import models_answers
 from medsam2_engine.download import DownloadCancelled
@@ -32,6 +33,9 @@ from medsam2_engine.model_store import (
 from medsam2_engine.models import ModelEntry, all_models, find_model, is_installed, user_models
 from medsam2_engine.models_answers import Answer
 from medsam2_engine.user_folders import models_folder
+
+if TYPE_CHECKING:
+    from medsam2_engine.recognition import Recognised
 
 FOR_PROGRAMS = "for programs: one JSON object a line"
 
@@ -175,7 +179,11 @@ def _recognised(arguments: argparse.Namespace) -> Answer:
     from medsam2_engine.recognition import recognise_checkpoint
 
     found = recognise_checkpoint(path, arguments.image_size)
-    return Answer("recognised", found.summary, {"kind": "checkpoint", "image_size": found.image_size})
+    return Answer("recognised", found.summary, _checkpoint_facts(found, path))
+
+
+def _checkpoint_facts(found: Recognised, path: Path) -> dict[str, Any]:
+    return {"kind": "checkpoint", "image_size": found.image_size, "says_size": path.is_dir()}
 
 
 _ANSWERS = {"verify": _verified, "remove": _removed, "add": _added, "recognise": _recognised}

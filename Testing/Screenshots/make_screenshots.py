@@ -3,10 +3,14 @@
     QT_QPA_PLATFORM=offscreen .venv/bin/python Testing/Screenshots/make_screenshots.py VOLUME
         [-o Resources/Screenshots] [--width 1280] [--panel 420] [--scale 1.5] [--dark]
         [--only NAME ...]
+    ... make_screenshots.py --states FOLDER [--only NAME ...]
 
 VOLUME is the file of the sample case "MedSAM2 Sarcoma CT" as Slicer downloads it; its digest is checked, so that the
 pictures always show the same patient. Run it again after every change of the panel, and look at every picture. Colours
 and fonts are those of the headless host, not of Slicer's own style.
+
+With --states it makes pictures of every state of the panel instead (`panel_states`), 400 pixels wide, at 100 % and
+150 % and dark, for people to look at.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -29,12 +34,18 @@ from MedSAM2SlicerLib.SampleCases import TUTORIAL_CASE  # noqa: E402
 
 ENGINE_TIMEOUT_S = 180.0
 HEIGHT = 800
+# How large everything is, and whether it is light on dark.
+VARIANTS = {"100": (1.0, False), "150": (1.5, False), "dark": (1.0, True)}
 # Corners of the box of the tutorial, IJK.
 FROM_IJK, TO_IJK = (50, 49, 23), (111, 92, 23)
 
 
 def main() -> int:
     options = parser().parse_args()
+    if options.states is not None:
+        return make_states(options)
+    if options.volume is None:
+        parser().error("give the file of the sample case, or --states FOLDER")
     digest = hashlib.sha256(options.volume.read_bytes()).hexdigest()
     if digest != TUTORIAL_CASE.sha256:
         print(f"{options.volume} is not the sample case: its SHA-256 is {digest}.", file=sys.stderr)
@@ -47,14 +58,38 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     text = argparse.ArgumentParser(prog="make_screenshots.py", description="Make the pictures of the tutorial.")
-    text.add_argument("volume", type=Path, help=f"the file of the sample case, {TUTORIAL_CASE.file}")
+    text.add_argument("volume", type=Path, nargs="?", help=f"the file of the sample case, {TUTORIAL_CASE.file}")
     text.add_argument("-o", "--output", type=Path, default=ROOT / "Resources/Screenshots")
     text.add_argument("--width", type=int, default=1280, help="of the main window, in pixels")
     text.add_argument("--panel", type=int, default=420, help="width of the module panel, in pixels")
     text.add_argument("--scale", type=float, default=1.0, help="1.5 for a screen at 150 %%")
     text.add_argument("--dark", action="store_true", help="light text on dark, as in a reading room")
+    text.add_argument("--states", type=Path, metavar="FOLDER", help="every state of the panel, in each variant")
+    text.add_argument("--variant", choices=VARIANTS, help="with --states: this one only")
     text.add_argument("--only", nargs="+", metavar="NAME", help="keep these pictures only")
     return text
+
+
+def make_states(options: argparse.Namespace) -> int:
+    """The scale of the screen belongs to a process, so every variant has its own."""
+    options.states.mkdir(parents=True, exist_ok=True)
+    if options.variant is None:
+        arguments = ["--states", str(options.states), *(["--only", *options.only] if options.only else [])]
+        runs = [[sys.executable, __file__, *arguments, "--variant", variant] for variant in VARIANTS]
+        return max(subprocess.run(run, check=False).returncode for run in runs)
+    scale, is_dark = VARIANTS[options.variant]
+    os.environ["QT_SCALE_FACTOR"] = str(scale)
+    os.environ.pop("MEDSAM2_ENGINE_PYTHON", None)
+    from panel_states import PanelStates
+
+    import slicerhost
+
+    app = slicerhost.start()
+    if is_dark:
+        make_dark(app)
+    PanelStates(app, options.states, f"-{options.variant}", options.only).run()
+    app.shutDown()
+    return 0
 
 
 class Tutorial:

@@ -148,7 +148,8 @@ def test_the_list_says_what_is_there_and_how_large_the_rest_is(shelf):
     shelf.open()
     assert shelf.row("Embedded").endswith("· installed")
     assert shelf.row("Tiny") == "Tiny · 1.6 MB"
-    assert shelf.row("Restricted") == "Restricted · size not published"
+    assert shelf.ui.folderLabel.text == f"Now in {shelf.folder / 'models'}"
+    assert shelf.row("Restricted") == "Restricted · size unknown"
     assert shelf.server.asked == []
 
 
@@ -244,7 +245,7 @@ def test_a_download_that_cannot_end_well_is_a_sentence_without_commands(shelf, t
         assert part in shelf.status
     assert "medsam2" not in shelf.status.replace(str(shelf.folder), "").lower()
     assert "color" in shelf.ui.statusLabel.styleSheet
-    assert not shelf.row(title).endswith("installed")
+    assert not shelf.row(title).endswith(("installed", "incomplete"))
 
 
 def test_nobody_listening_is_said(shelf):
@@ -364,6 +365,7 @@ def test_a_copy_of_ones_own_is_recognised_named_and_listed(shelf):
     folder = MODULE_FOLDER / "Resources" / "Models" / "embedded"
     shelf.open().look_at(folder / "model.safetensors")
     assert "as in its config.json, 128 pixels" in shelf.ui.recognisedLabel.text
+    assert not shelf.ui.imageSizeSelector.visible
     shelf.ui.nameEdit.text = "Unsere Leber (2026)"
     shelf.ui.addNowButton.click()
     shelf.rest()
