@@ -64,7 +64,7 @@ class EnginePanel:
         ui.installButton.setVisible(isIdle and (state != READY or installer.isOutdated))
         ui.installButton.text = _("Continue installation…") if state == UNFINISHED else _("Install engine…")
         ui.repairButton.setVisible(isIdle and state == READY and not installer.isOutdated)
-        ui.repairButton.text = _("Repair…") if installer.folder().isReady else _("Install an own one…")
+        ui.repairButton.text = _("Repair…") if installer.folder().isReady else _("Install a separate one…")
         ui.checkButton.setVisible(isIdle and state == READY)
         ui.removeButton.setVisible(isIdle and installer.canRemove)
         ui.cancelButton.setVisible(isWorking)

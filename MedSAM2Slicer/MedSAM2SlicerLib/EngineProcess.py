@@ -131,7 +131,11 @@ class EngineProcess:
         if run is not self._run:
             return
         if run.couldNotStart:
-            self._abandon("not_started", _("The engine's Python could not be started: {why}.").format(why=run.log[-1]))
+            sentence = _(
+                "The engine's Python could not be started ({why}). Install the engine, or choose another Python, in "
+                "the section Engine."
+            )
+            self._abandon("not_started", sentence.format(why=run.log[-1]))
         elif run.client.hello is None:
             self._abandon("not_started", _startFailure(run.log))
         else:

@@ -1,5 +1,5 @@
-"""Pictures of every state of the panel, narrow, to be looked at: no engine, installing, ready, preview, propagating, done,
-the models, and each error with its remedy.
+"""Pictures of every state of the panel, narrow, to be looked at: no engine, installing, ready, preview, propagating,
+done, the models, and each error with its remedy.
 
 The states are reached as in the tests of the panel, by mouse and keys: the story and the models with the engine that
 ships, the errors with the tests' own engine that fails as told. Run it by `make_screenshots.py --states FOLDER`.
@@ -122,7 +122,7 @@ class PanelStates:
         computer = install.Computer(self._files, lambda condition, timeout_s=10.0: self._wait(condition))
         computer.behave(pip="hang")
         section = self._widget.engineSection
-        with mock.patch.object(EngineEnvironment, "named", lambda _self: None):
+        with mock.patch.object(EngineEnvironment, "named", return_value=None):
             section.installer._describe = computer.describe
             self._widget.updatePanels()
             section.enginePanel.update()

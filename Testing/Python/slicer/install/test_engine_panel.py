@@ -126,7 +126,7 @@ def test_an_existing_python_is_checked_once_it_is_typed(panel, computer, wait_un
     wait_until(lambda: computer.installer.lastOutcome is not None, 10)
     assert computer.installer.lastOutcome.kind == "checked"
     assert shown(panel) == ["check", "repair"]
-    assert panel.ui.repairButton.text == "Install an own one…"
+    assert panel.ui.repairButton.text == "Install a separate one…"
 
 
 def test_clearing_the_existing_python_returns_to_the_installed_one(panel, computer, wait_until):
@@ -144,7 +144,7 @@ def test_a_python_that_a_variable_names_is_what_the_panel_shows(panel, computer,
     panel.update()
     assert panel.ui.statusLabel.text == f"The engine uses the Python that MEDSAM2_ENGINE_PYTHON names: {sys.executable}"
     assert shown(panel) == ["check", "repair"]
-    assert panel.ui.repairButton.text == "Install an own one…"
+    assert panel.ui.repairButton.text == "Install a separate one…"
 
 
 def test_a_python_beside_the_source_is_what_the_panel_shows(panel, computer):

@@ -232,7 +232,7 @@ LINES = [
     (not_installed, "The engine is not installed. Install it in the section Engine", "Install the engine…"),
     (python_is_gone, "There is no Python at /nowhere/python", "Install the engine…"),
     (environment_is_broken, "No module named 'torch'). Check the Engine Python", "Check the engine"),
-    (no_program, "The engine's Python could not be started", "Check the engine"),
+    (no_program, "). Install the engine, or choose another Python, in the section", "Check the engine"),
     (another_version, "speaks protocol", "Repair the engine…"),
     (worker_dies, "The engine stopped unexpectedly. Your prompts are kept: try again.", "Try again"),
     (worker_hangs, "The engine hung and was stopped. Your prompts are kept: try again.", "Try again"),
