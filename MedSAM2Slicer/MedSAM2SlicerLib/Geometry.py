@@ -63,6 +63,12 @@ class VolumeFrame:
                 return letter
         return None
 
+    def sliceAt(self, point_world, axis: str) -> Optional[int]:
+        """The slice along an axis that a point is nearest to; None if the volume has none there."""
+        along = AXES.index(axis)
+        index = math.floor(self.ijkFromWorld(np.atleast_2d(point_world))[0][along] + 0.5)
+        return index if 0 <= index < self.shape_ijk[along] else None
+
     def sliceNormals(self, at_world: np.ndarray) -> list[np.ndarray]:
         """Unit normals, in world and around a point, of the slices along I, J and K."""
         columns = self._axesInWorld(at_world)

@@ -12,8 +12,9 @@ from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.EngineLists import AUTOMATIC
 from MedSAM2SlicerLib.EngineStatus import engineStatus
-from MedSAM2SlicerLib.PromptList import PromptList
+from MedSAM2SlicerLib.FromSegment import FromSegment
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
+from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
 from MedSAM2SlicerLib.Remedy import RemedyButton
 
@@ -30,6 +31,7 @@ class Panel:
         self._parameters = None
         self._guiTag: Optional[int] = None
         self._prompts = PromptList(ui.promptList, ui.removePromptButton, controller)
+        self._fromSegment = FromSegment(ui.fromSegmentButton, controller)
         self._propagation = PropagationPanel(ui, controller)
         self._remedy = RemedyButton(ui.remedyButton)
         self._ui.engineButton.collapsed = True
@@ -52,6 +54,7 @@ class Panel:
         for kind, button in self._toolButtons():
             button.setEnabled(hasParameters and not controller.isPropagating)
             button.setChecked(controller.armedTool == kind)
+        ui.fromSegmentButton.setEnabled(hasParameters and not controller.isPropagating)
         ui.propagateButton.setEnabled(controller.canPropagate)
         ui.undoButton.setEnabled(controller.canUndo)
         ui.redoButton.setEnabled(controller.canRedo)

@@ -89,6 +89,13 @@ class SliceView:
         self._view.scheduleRender()
 
 
+def sliceViewNodes() -> list:
+    """The nodes of the slice views of the layout, red first."""
+    layoutManager = slicer.app.layoutManager()
+    names = layoutManager.sliceViewNames() if layoutManager is not None else ()
+    return [layoutManager.sliceWidget(name).mrmlSliceNode() for name in names]
+
+
 class SliceViewEvents:
     """Hands every mouse and key event of every slice view to one handler, while started.
 
