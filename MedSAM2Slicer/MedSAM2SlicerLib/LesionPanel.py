@@ -26,6 +26,7 @@ from MedSAM2SlicerLib.LesionTable import (
     volumeText,
 )
 from MedSAM2SlicerLib.MeasuresPanel import MeasuresPanel
+from MedSAM2SlicerLib.PostProcessPanel import PostProcessPanel
 from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, allPrompts
 from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
 from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
@@ -46,6 +47,8 @@ class LesionPanel:
         self._table = LesionTable()
         self.measures = MeasuresPanel(os.path.join(os.path.dirname(uiFile), "MeasuresPanel.ui"), controller)
         self.ui.measuresLayout.addWidget(self.measures.widget)
+        self.tidying = PostProcessPanel(os.path.join(os.path.dirname(uiFile), "PostProcessPanel.ui"), controller)
+        self.ui.tidyingLayout.addWidget(self.tidying.widget)
         self._list = LesionList(self.ui.lesionTable, os.path.join(os.path.dirname(uiFile), "..", "Icons"))
         self._surface = SurfaceView()
         self._wasPropagating = False
@@ -80,6 +83,7 @@ class LesionPanel:
         self.widget.setEnabled(self._segmentation() is not None)
         for button in (ui.previousButton, ui.nextButton, ui.show3dButton, ui.editButton, ui.deleteButton):
             button.setEnabled(segment is not None)
+        self.tidying.widget.setEnabled(segment is not None)
         ui.show3dButton.setChecked(self._surface.isShown(self._segmentation()))
         ui.confirmationWidget.setVisible(segment is not None and self._asked == self._segmentId())
         self._showRows()
