@@ -26,7 +26,8 @@ MODEL_LIST = Path(__file__).parent / "models.json"
 # In the wheel the checkpoints are a package of data; in the source tree and in Slicer they are resources.
 CHECKPOINT_FOLDERS = (Path(__file__).parent / "checkpoints", Path(__file__).parents[1] / "Resources" / "Models")
 INPUT_KINDS = ("object_crop", "whole_slice", "padded_slice")
-NORMALISATIONS = ("imagenet", "unit")
+NORMALISATIONS = ("imagenet", "unit", "half")
+CHANNELS = ("equal", "neighbours")
 ENTRY_FILE = "entry.json"
 RECEIVED_FILE = "received.json"
 _CHUNK = 1 << 20
@@ -38,14 +39,15 @@ class InputPolicy:
     to a square, "padded_slice" the windowed slice in its own proportions, padded to a square.
 
     `size` is the edge of the model's image in pixels; `crop_over_box` is the edge of the crop over the longer edge of
-    the box (0 for whole slices). Whole slices are three equal channels, with ImageNet's mean and deviation
-    ("imagenet") or from 0 to 1 ("unit").
+    the box (0 for whole slices). Whole slices are three "equal" channels, or a slice between its "neighbours"; with
+    ImageNet's mean and deviation ("imagenet"), from 0 to 1 ("unit") or from -1 to 1 ("half").
     """
 
     kind: str
     size: int
     crop_over_box: float = 0.0
     normalisation: str = "imagenet"
+    channels: str = "equal"
 
     def __post_init__(self) -> None:
         if self.kind not in INPUT_KINDS:
@@ -54,6 +56,8 @@ class InputPolicy:
             raise ValueError("crop_over_box belongs to an object_crop, and is at least 1")
         if self.normalisation not in NORMALISATIONS:
             raise ValueError(f"unknown normalisation {self.normalisation!r}")
+        if self.channels not in CHANNELS or (self.kind == "object_crop" and self.channels != CHANNELS[0]):
+            raise ValueError(f"unknown channels {self.channels!r} for {self.kind!r}")
 
 
 @dataclass(frozen=True)
@@ -216,6 +220,11 @@ def _received(folder: Path) -> dict[str, CheckpointFile]:
 def _way_to(entry: ModelEntry) -> str:
     if entry.is_downloadable:
         return f"Download it (`medsam2 models download {entry.id}`), or add it from a disk (`medsam2 models add`)."
+    if entry.is_consent_needed:
+        return (
+            "Its authors give it to people who agreed to its licence: get it from them, and add the folder "
+            f"(`medsam2 models add FOLDER --id {entry.id}`)."
+        )
     return "Reinstall the extension or the engine package."
 
 

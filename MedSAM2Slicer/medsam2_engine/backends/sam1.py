@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from medsam2_engine.backends.extra import transformers
 from medsam2_engine.backends.sam1_names import to_transformers
 from medsam2_engine.device import Device
-from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.framing import BOX_LABELS, Framing
 from medsam2_engine.model.architectures import SAM1, family_of
 from medsam2_engine.model.bank import SAM2, MemoryPolicy
@@ -140,7 +140,7 @@ def load_sam1(path: Path, architecture: str) -> Any:
 
 def build_sam1(state: Mapping[str, Tensor], config: Any, path: Path) -> Any:
     """A `SamModel` of that configuration with an official state dict; `path` is where it came from."""
-    model = _transformers().SamModel(config)
+    model = transformers("SAM 1").SamModel(config)
     renamed = to_transformers(state)
     require_match(renamed, model.state_dict(), path)
     model.load_state_dict(renamed)
@@ -150,10 +150,10 @@ def build_sam1(state: Mapping[str, Tensor], config: Any, path: Path) -> Any:
 def sam1_config(architecture: str) -> Any:
     """transformers' configuration of a published ViT; see `small_sam1_config` in the tests for another one."""
     width = _VIT[architecture]
-    vision = _transformers().SamVisionConfig(
+    vision = transformers("SAM 1").SamVisionConfig(
         **width, mlp_dim=4 * width["hidden_size"], global_attn_indexes=_GLOBAL_BLOCKS[width["num_hidden_layers"]]
     )
-    return _transformers().SamConfig(vision_config=vision.to_dict())
+    return transformers("SAM 1").SamConfig(vision_config=vision.to_dict())
 
 
 def vit_of(state: Mapping[str, Tensor]) -> str:
@@ -167,16 +167,6 @@ def vit_of(state: Mapping[str, Tensor]) -> str:
         if vit["hidden_size"] == width:
             return name
     raise CheckpointError(f"Its image encoder is {width} wide, which no published SAM 1 is. Choose another checkpoint.")
-
-
-def _transformers() -> Any:
-    try:
-        import transformers
-    except ImportError as error:
-        raise NoSuchModel(
-            "SAM 1 models need the package transformers. Install it: `pip install medsam2slicer-engine[transformers]`."
-        ) from error
-    return transformers
 
 
 def _as_transformers(prompt: FramePrompt) -> dict[str, Tensor]:

@@ -33,14 +33,16 @@ PUBLISHED: dict[str, Sam2Config] = {
 
 SAM1 = "SAM 1"
 SAM2 = "SAM 2"
+SAM3 = "SAM 3"
+EDGETAM = "EdgeTAM"
 # Other families, each by a parameter that only it has.
 _FAMILIES = {
     r"image_encoder\.trunk\.patch_embed\.proj\.weight": SAM2,
     r"image_encoder\.blocks\.\d+\.Adapter\.": "SAM-Med2D",
     r"image_encoder\.blocks\.\d+\.attn\.rel_pos_h": SAM1,
     r"image_encoder\.layers\.\d+\.blocks\.\d+\.attn\.attention_biases": "MobileSAM",
-    r"spatial_perceiver\.": "EdgeTAM",
-    r"(detector|tracker)(_model)?\.": "SAM 3",
+    r"spatial_perceiver\.": EDGETAM,
+    r"(detector|tracker)(_model)?\.": SAM3,
 }
 _EFFICIENT_TAM = r"image_encoder\.trunk\.blocks\.\d+\.(ls1|attn\.rel_pos_h)"
 _TRUNK = "image_encoder.trunk"
@@ -49,7 +51,7 @@ _TRUNK = "image_encoder.trunk"
 def family_of(names: Mapping[str, Tensor]) -> str:
     """The family of models that a state dict (official names, no prefix) belongs to, "" for none that we know."""
     if _has(names, r"spatial_perceiver\."):
-        return "EdgeTAM"
+        return EDGETAM
     position = names.get(f"{_TRUNK}.pos_embed")
     if _has(names, _EFFICIENT_TAM) or (position is not None and position.dim() == 3):
         return "EfficientTAM"

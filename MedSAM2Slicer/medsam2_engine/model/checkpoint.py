@@ -8,6 +8,7 @@ Loading is strict: names and shapes fit, or nothing is loaded. Whatever precisio
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -55,13 +56,18 @@ def recognised(state: Mapping[str, Tensor], path: Path, image_size: int | None =
 
 def read_config(path: Path) -> Sam2Config:
     """The configuration in a transformers config.json."""
+    return from_transformers(read_entries(path))
+
+
+def read_entries(path: Path) -> dict[str, Any]:
+    """What a transformers config.json says, of whatever model."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}. {AGAIN}") from error
     if not isinstance(entries, dict):
         raise CheckpointError(f"{path} is not a model's configuration. {AGAIN}")
-    return from_transformers(entries)
+    return entries
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
