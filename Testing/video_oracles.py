@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from medsam2_engine.backends.edgetam import empty_edgetam
+from medsam2_engine.backends.repvit import RepVit
 from medsam2_engine.model.frame import FramePrompt
 from seeded_networks import randomise
 
 OBJECT_ID = 1
+TRUNK_STEP = 7  # of the recorded values of a map
 
 
 def seeded_edgetam(size: int, seed: int = 3) -> Any:
     """transformers' EdgeTamVideoModel of the published shapes; its trunk is ours, not folded."""
     return _seeded(empty_edgetam(size), seed)
+
+
+def seeded_trunk_state(seed: int = 21) -> dict[str, Tensor]:
+    """Weights of RepViT-M1 by name, the same on every machine; sums of branches keep the scale of what passes."""
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in RepVit().state_dict().items()}
+    generator = torch.Generator().manual_seed(seed)
+    state = {}
+    for name in sorted(shapes):
+        noise = torch.randn(shapes[name], generator=generator)
+        if name.endswith("num_batches_tracked"):
+            state[name] = torch.tensor(0)
+        elif name.endswith("running_var"):
+            state[name] = 0.5 + noise.abs()
+        elif noise.dim() > 1:
+            state[name] = noise / math.sqrt(noise[0].numel())
+        else:
+            state[name] = 0.5 + 0.1 * noise if name.endswith("bn.weight") else 0.2 * noise
+    return state
+
+
+def seeded_trunk_pixels(seed: int = 22) -> Tensor:
+    """(1, 3, 96, 64)."""
+    return torch.randn(1, 3, 96, 64, generator=torch.Generator().manual_seed(seed))
 
 
 def small_sam3(size: int = 224, seed: int = 3) -> Any:

@@ -84,14 +84,16 @@ def add_own(source: Path, entry: ModelEntry) -> Path:
     return find_checkpoint(find_model(entry.id))
 
 
-def own_entry(model_id: str, title: str, backend: str, architecture: str, size: int, base: str = "") -> ModelEntry:
+def own_entry(
+    model_id: str, title: str, backend: str, architecture: str, policy: InputPolicy, base: str = ""
+) -> ModelEntry:
     """The entry of a model of which we know no more than what it is."""
     return ModelEntry(
         id=model_id,
         title=title or model_id,
         backend=backend,
         purpose="Added by the user.",
-        input_policy=InputPolicy("padded_slice" if backend == "sam1" else "whole_slice", size),
+        input_policy=policy,
         files=(),
         licence="unknown",
         licence_note="Whoever gave you the weights knows.",

@@ -80,13 +80,14 @@ def verified(entry: ModelEntry) -> Answer:
 def description(entry: ModelEntry) -> str:
     policy = entry.input_policy
     crop = f", {policy.crop_over_box:g} times the box" if policy.crop_over_box else ""
+    channels = ", a slice between its neighbours" if policy.channels == "neighbours" else ""
     facts = {
         "Id": entry.id,
         "Title": entry.title,
         "Purpose": entry.purpose,
         "Installed": "yes" if is_installed(entry) else "no",
         "Adapts": entry.base,
-        "Input": f"{policy.kind.replace('_', ' ')}, {policy.size} x {policy.size} pixels{crop}",
+        "Input": f"{policy.kind.replace('_', ' ')}, {policy.size} x {policy.size} pixels{crop}{channels}",
         "Licence": f"{entry.licence}. {entry.licence_note}",
         "Trained on": "\n".join(f"{data.name}: {data.licence}" for data in entry.training_data),
         "Citation": entry.citation,

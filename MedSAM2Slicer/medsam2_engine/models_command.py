@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from medsam2_engine.model_store import (
     remove_model,
     whole,
 )
-from medsam2_engine.models import ModelEntry, all_models, find_model, is_installed, user_models
+from medsam2_engine.models import CHANNELS, ModelEntry, all_models, find_model, is_installed, user_models
 from medsam2_engine.models_answers import Answer
 from medsam2_engine.user_folders import models_folder
 
@@ -83,6 +84,12 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--id", help="a listed model, or the name of your own")
     parser.add_argument("--title", default="", help="shown in lists")
     parser.add_argument("--base", default="", metavar="ID", help="the model that an adapter is for")
+    parser.add_argument(
+        "--input",
+        choices=CHANNELS,
+        default="",
+        help="the three channels it was trained on: the slice three times, or between its neighbours",
+    )
 
 
 def _add_path(parser: argparse.ArgumentParser) -> None:
@@ -106,14 +113,14 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
 
 
 def _download(entry: ModelEntry, arguments: argparse.Namespace) -> ExitCode:
+    if is_installed(entry) or not entry.is_downloadable:
+        print(models_answers.verified(entry).line(arguments.json))
+        return ExitCode.OK
     if entry.is_consent_needed and not arguments.accept_licence:
         raise NoSuchModel(
             f"{entry.id} is under this licence: {entry.licence}. {entry.licence_note} If you keep to it, add "
             "--accept-licence."
         )
-    if is_installed(entry):
-        print(models_answers.verified(entry).line(arguments.json))
-        return ExitCode.OK
     try:
         folder = download_model(entry, arguments.mirror, _JsonProgress() if arguments.json else _LineProgress())
     except (DownloadCancelled, KeyboardInterrupt):
@@ -208,11 +215,12 @@ def _own(path: Path, arguments: argparse.Namespace) -> tuple[ModelEntry, str]:
 
     if _is_adapter(path):
         recognise_adapter(path, arguments.base)
-        size = find_model(arguments.base).input_policy.size
-        entry = own_entry(arguments.id, arguments.title, "sam2", "", size, arguments.base)
+        policy = find_model(arguments.base).input_policy
+        entry = own_entry(arguments.id, arguments.title, "sam2", "", policy, arguments.base)
         return entry, f"An adapter for {arguments.base}."
     found = recognise_checkpoint(path, arguments.image_size)
-    entry = own_entry(arguments.id, arguments.title, found.backend, found.architecture, found.image_size)
+    policy = replace(found.policy, channels=arguments.input) if arguments.input else found.policy
+    entry = own_entry(arguments.id, arguments.title, found.backend, found.architecture, policy)
     return entry, found.summary
 
 

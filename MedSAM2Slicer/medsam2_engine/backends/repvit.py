@@ -1,7 +1,7 @@
 """RepViT-M1, the image encoder of EdgeTAM, with the names of timm's module, whose weights official files hold.
 
-Wang et al., RepViT: Revisiting Mobile CNN From ViT Perspective, arXiv:2307.09283. timm itself imports torchvision, which
-is not needed for anything else here. `fold` turns the parallel branches of training into single convolutions.
+Wang et al., RepViT: Revisiting Mobile CNN From ViT Perspective, arXiv:2307.09283. timm itself imports torchvision,
+which nothing else here needs. `fold` turns the parallel branches of training into single convolutions.
 """
 
 from __future__ import annotations

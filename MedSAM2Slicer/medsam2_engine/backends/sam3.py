@@ -1,4 +1,4 @@
-"""The tracker of SAM 3, prompted by boxes, clicks and masks, by transformers' Sam3TrackerVideoModel (an optional extra).
+"""The tracker of SAM 3 for boxes, clicks and masks, by transformers' Sam3TrackerVideoModel (an optional extra).
 
 A transformers folder is read: its config.json and model.safetensors, of the tracker alone or of the whole SAM 3, of
 which the detector of concepts is left out. SAM 3 sees 1008 pixels in patches of 14, from -1 to 1.
@@ -13,14 +13,20 @@ from typing import Any
 from torch import Tensor
 
 from medsam2_engine.backends.extra import transformers
-from medsam2_engine.model.checkpoint import AGAIN, require_match
+from medsam2_engine.model.checkpoint import require_match
 from medsam2_engine.model.errors import CheckpointError, UnsupportedConfigError
-from medsam2_engine.model.state_file import read_tensors
+from medsam2_engine.model.state_file import AGAIN, read_tensors
 
 MODEL_TYPES = ("sam3_tracker_video", "sam3_video")
-# Where the parts lie in the whole SAM 3 (without the prefix of its image encoder), and where in the tracker alone.
+# Where the parts lie in the whole SAM 3, without the prefix of its image encoder, and where in the tracker alone. The
+# first name that fits counts; transformers 5.23 saves a tracker alone under the second.
 _BACKBONE = "vision_encoder.backbone."
-_PARTS = (("tracker_neck.", "vision_encoder.neck."), ("tracker_model.", ""))
+_PARTS = (
+    (_BACKBONE, _BACKBONE),
+    ("tracker_model.tracker_neck.", "vision_encoder.neck."),
+    ("tracker_neck.", "vision_encoder.neck."),
+    ("tracker_model.", ""),
+)
 
 
 def load_sam3(path: Path, entries: Mapping[str, Any]) -> Any:
@@ -56,9 +62,11 @@ def build_sam3(state: Mapping[str, Tensor], entries: Mapping[str, Any], path: Pa
 
 def of_tracker(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tracker's parameters under its own names; a state dict that has no other part stays as it is."""
-    if not any(name.startswith(_PARTS[0][0]) for name in state):
+    if not any(name.startswith("tracker_model.") for name in state):
         return dict(state)
-    own = {name: tensor for name, tensor in state.items() if name.startswith(_BACKBONE)}
-    for whole, alone in _PARTS:
-        own |= {alone + name.removeprefix(whole): t for name, t in state.items() if name.startswith(whole)}
+    own = {}
+    for name, tensor in state.items():
+        part = next(((whole, alone) for whole, alone in _PARTS if name.startswith(whole)), None)
+        if part is not None:
+            own[part[1] + name.removeprefix(part[0])] = tensor
     return own

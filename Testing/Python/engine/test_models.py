@@ -46,9 +46,12 @@ def test_a_model_that_sees_whole_slices_can_be_described() -> None:
     assert InputPolicy("whole_slice", 512).crop_over_box == 0
 
 
-@pytest.mark.parametrize("arguments", [("guess", 128), ("object_crop", 128), ("whole_slice", 512, 2.5)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("guess", 128), ("object_crop", 128), ("whole_slice", 512, 2.5), ("object_crop", 128, 2.5, "unit", "neighbours")],
+)
 def test_an_input_policy_that_makes_no_sense_is_refused(arguments: tuple[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"input policy|crop_over_box"):
+    with pytest.raises(ValueError, match=r"input policy|crop_over_box|channels"):
         InputPolicy(*arguments)
 
 
@@ -108,13 +111,21 @@ def test_medsam2_sees_whole_slices_of_512_pixels_and_asks_for_consent() -> None:
 def test_addresses_are_encrypted_and_checksums_are_checksums() -> None:
     for entry in models.all_models():
         for file in entry.files:
-            assert file.url.startswith("https://") or entry.id == "embedded"
+            assert file.url.startswith("https://") or entry.id in ("embedded", "sam3-tracker")
             assert file.sha256 == "" or len(bytes.fromhex(file.sha256)) == 32
 
 
 def test_a_model_that_can_be_downloaded_says_how(tmp_path: Path) -> None:
     with pytest.raises(NoSuchModel, match=r"not installed\. Download it \(`medsam2 models download sam2\.1-tiny`\)"):
         find_checkpoint(find_model("sam2.1-tiny"), (tmp_path,))
+
+
+def test_a_model_that_its_authors_give_to_some_says_whom_to_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MEDSAM2_MODELS", str(tmp_path))
+    assert models_command.main(["download", "sam3-tracker", "--accept-licence"]) == 5
+    assert "add the folder (`medsam2 models add FOLDER --id sam3-tracker`)" in capsys.readouterr().err
 
 
 def test_a_file_whose_checksum_nobody_published_is_held_to_what_was_received(

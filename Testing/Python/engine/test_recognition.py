@@ -17,7 +17,8 @@ from medsam2_engine.framing import ObjectFraming, WholeSliceFraming
 from medsam2_engine.model.architectures import PUBLISHED
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import InputPolicy, find_checkpoint, find_model
-from medsam2_engine.whole_slice import IMAGENET, UNIT, PlainSliceFraming
+from medsam2_engine.neighbours import NeighbourFraming
+from medsam2_engine.whole_slice import HALF, IMAGENET, UNIT, PlainSliceFraming
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +74,14 @@ def test_a_transformers_folder_says_itself_what_it_is(capsys: Any) -> None:
     assert load_backend("copy", "cpu").model_id == "copy"
 
 
+def test_a_model_trained_on_neighbours_is_shown_neighbours(capsys: Any) -> None:
+    folder = str(find_checkpoint(find_model("embedded")))
+    assert models_command.main(["add", folder, "--id", "trained-in-2.5d", "--input", "neighbours"]) == 0
+    assert load_backend("trained-in-2.5d", "cpu").framing == NeighbourFraming(WholeSliceFraming(128))
+    models_command.main(["info", "trained-in-2.5d"])
+    assert "a slice between its neighbours" in " ".join(capsys.readouterr().out.split())
+
+
 def test_an_id_is_given_once(capsys: Any) -> None:
     folder = str(find_checkpoint(find_model("embedded")))
     models_command.main(["add", folder, "--id", "copy"])
@@ -86,6 +95,8 @@ def test_an_id_is_given_once(capsys: Any) -> None:
         (InputPolicy("whole_slice", 512), WholeSliceFraming(512)),
         (InputPolicy("whole_slice", 1024, normalisation="unit"), PlainSliceFraming(1024, False, *UNIT)),
         (InputPolicy("padded_slice", 1024), PlainSliceFraming(1024, True, *IMAGENET)),
+        (InputPolicy("whole_slice", 1008, normalisation="half"), PlainSliceFraming(1008, False, *HALF)),
+        (InputPolicy("whole_slice", 512, channels="neighbours"), NeighbourFraming(WholeSliceFraming(512))),
     ],
 )
 def test_a_policy_becomes_its_framing(policy: InputPolicy, framing: object) -> None:

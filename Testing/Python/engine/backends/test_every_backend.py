@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from medsam2_engine.backends.base import Backend
+from medsam2_engine.backends.edgetam import build_edgetam
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.backends.sam1 import Sam1Backend
+from medsam2_engine.backends.transformers_video import VideoBackend
 from medsam2_engine.device import Device
+from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.frame import FramePrompt
 from medsam2_engine.session import Session
-from medsam2_engine.whole_slice import IMAGENET, PlainSliceFraming
+from medsam2_engine.whole_slice import HALF, IMAGENET, PlainSliceFraming
 from medsam2_protocol.prompts import SegmentPrompts
 from phantoms import Phantom
+from video_oracles import seeded_edgetam, small_sam3
 
-SIZES = {"sam2": 128, "sam1": 256}
+SIZES = {"sam2": 128, "sam1": 256, "edgetam": 256, "sam3": 224}
+LOGITS = {128: 32, 256: 64, 224: 64}  # by the size of the frame; SAM 3 divides it into patches of 14 pixels
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -27,7 +33,8 @@ def family(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture(scope="module")
 def backend(family: str) -> Backend:
-    return load_backend("embedded", "cpu") if family == "sam2" else a_small_sam1()
+    makers = {"sam1": a_small_sam1, "edgetam": a_seeded_edgetam, "sam3": a_small_sam3}
+    return load_backend("embedded", "cpu") if family == "sam2" else makers[family]()
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +60,17 @@ def a_small_sam1() -> Sam1Backend:
     return Sam1Backend("small", transformers.SamModel(config), framing, Device("cpu", "CPU"))
 
 
+def a_seeded_edgetam() -> VideoBackend:
+    pytest.importorskip("transformers", reason="EdgeTAM runs on transformers")
+    model = build_edgetam(seeded_edgetam(256).state_dict(), 256, Path("seeded.pt"))
+    return VideoBackend("seeded", model, WholeSliceFraming(256), Device("cpu", "CPU"))
+
+
+def a_small_sam3() -> VideoBackend:
+    pytest.importorskip("transformers", reason="SAM 3 runs on transformers")
+    return VideoBackend("small", small_sam3(224), PlainSliceFraming(224, False, *HALF), Device("cpu", "CPU"))
+
+
 def test_it_says_who_it_is_and_where_it_computes(backend: Backend) -> None:
     assert backend.model_id
     assert "CPU" in backend.device_name
@@ -68,7 +86,7 @@ def test_a_prompt_is_answered_by_logits_over_the_frame(
     backend: Backend, pixels: torch.Tensor, box: FramePrompt
 ) -> None:
     mask = backend.prompt(backend.encode(pixels), box)
-    assert mask.logits.shape == (pixels.shape[-1] // 4,) * 2
+    assert mask.logits.shape == (LOGITS[pixels.shape[-1]],) * 2
     assert mask.logits.isfinite().all()
 
 
@@ -87,11 +105,12 @@ def test_a_correction_changes_the_answer(backend: Backend, pixels: torch.Tensor,
 
 @torch.inference_mode()
 def test_a_drawn_mask_is_taken_at_its_word(backend: Backend, pixels: torch.Tensor) -> None:
-    drawn = torch.zeros(pixels.shape[-2:], dtype=torch.bool)
-    drawn[32:64, 32:96] = True
+    size = pixels.shape[-1]
+    drawn = torch.zeros(size, size, dtype=torch.bool)
+    drawn[size // 4 : size // 2, size // 4 : 3 * size // 4] = True
     mask = backend.from_mask(backend.encode(pixels), drawn)
     assert mask.is_present
-    assert int((mask.logits > 0).sum()) * 16 == int(drawn.sum())
+    assert int((mask.logits > 0).sum()) * 8 == mask.logits.numel()
 
 
 @torch.inference_mode()
