@@ -37,6 +37,9 @@ class NeighbourFraming:
     ) -> FrameStack | None:
         return None
 
+    def holds(self, frames: FrameStack, box: Box) -> bool:
+        return True
+
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
         return self.inner.points(grid, box, clicks)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from medsam2_engine.device import Device
 from medsam2_engine.framing import Framing
+from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.sam2 import DRAWN_LOGIT, PREVIOUS_LOGIT_LIMIT
 
@@ -62,7 +63,8 @@ class VideoBackend:
         score = DRAWN_LOGIT if bool(mask.any()) else -DRAWN_LOGIT
         return FrameMask(_resized(full, size)[0, 0], score, 1.0, pointer.pointer, mask)
 
-    def tracker(self, frame_count: int, reverse: bool) -> VideoTracker:
+    def tracker(self, frame_count: int, reverse: bool, policy: MemoryPolicy = SAM2) -> VideoTracker:
+        """These models recall by SAM 2's own rule, whatever the policy: transformers has no other."""
         return VideoTracker(self, self._model.config, frame_count, reverse)
 
     def follow(self, features: ImageFeatures, session: Any, frame: int, frame_count: int, reverse: bool) -> FrameMask:
