@@ -16,7 +16,6 @@ import json
 import sys
 import tempfile
 import time
-import types
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from medsam2_engine.model.frame import FramePrompt  # noqa: E402
 from medsam2_engine.model.keys import to_transformers  # noqa: E402
 from medsam2_engine.model.sam2 import Sam2  # noqa: E402
 from medsam2_engine.models import ModelEntry, all_models  # noqa: E402
+from segment_anything_oracle import segment_anything, weights_of  # noqa: E402
 
 CPU = Device("cpu", "CPU")
 TITLES = ("id", "architecture", "frame", "parameters", "file", "load test", "parity", "s per slice")
@@ -103,20 +103,9 @@ def _loaded(entry: ModelEntry, folder: Path) -> tuple[Any, str, int]:
 
 def _original_sam1_state(architecture: str) -> dict[str, torch.Tensor]:
     """Random numbers in the names and shapes of an original file, which the package segment-anything knows."""
-    names = [f"torchvision{part}" for part in ("", ".ops", ".ops.boxes", ".transforms", ".transforms.functional")]
-    stubs = [name for name in names if name not in sys.modules]
-    for name in stubs:
-        sys.modules[name] = types.ModuleType(name)
-        sys.modules[name].__getattr__ = lambda wanted: None  # type: ignore[method-assign]
-    try:
-        from segment_anything import sam_model_registry
-    finally:
-        for name in stubs:
-            del sys.modules[name]
-
-    with torch.device("meta"):
-        shapes = sam_model_registry[architecture.removeprefix("sam_")]().state_dict()
-    return {name: 0.02 * torch.randn(t.shape) for name, t in shapes.items() if not name.startswith("pixel_")}
+    with segment_anything() as package, torch.device("meta"):
+        shapes = weights_of(package.sam_model_registry[architecture.removeprefix("sam_")]())
+    return {name: 0.02 * torch.randn(shape.shape, device="cpu") for name, shape in shapes.items()}
 
 
 def _seconds_per_slice(backend: Any, size: int) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import types
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -22,6 +21,7 @@ from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.model.errors import CheckpointError
 from medsam2_engine.model.frame import FramePrompt
 from medsam2_engine.whole_slice import IMAGENET, PlainSliceFraming
+from segment_anything_oracle import perturb, segment_anything, their_answer, weights_of
 
 transformers = pytest.importorskip("transformers", reason="SAM 1 runs on transformers")
 
@@ -39,29 +39,11 @@ def original() -> Iterator[Any]:
     """segment-anything's own modules, small, every parameter random; its torchvision is not used here."""
     if importlib.util.find_spec("segment_anything") is None:
         pytest.skip("segment-anything is the reference")
-    stubs = {name: types.ModuleType(name) for name in _TORCHVISION if name not in sys.modules}
-    for name, module in stubs.items():
-        module.__getattr__ = lambda wanted: None  # type: ignore[method-assign]
-        module.__path__ = []
-        sys.modules[name] = module
-    try:
-        yield _seeded_original()
-    finally:
-        for name in [*stubs, *[name for name in sys.modules if name.startswith("segment_anything")]]:
-            sys.modules.pop(name, None)
+    with segment_anything("segment_anything.modeling") as modeling:
+        yield _seeded_original(modeling)
 
 
-_TORCHVISION = (
-    "torchvision",
-    "torchvision.ops",
-    "torchvision.ops.boxes",
-    "torchvision.transforms",
-    "torchvision.transforms.functional",
-)
-
-
-def _seeded_original() -> Any:
-    modeling = importlib.import_module("segment_anything.modeling")
+def _seeded_original(modeling: Any) -> Any:
     encoder = modeling.ImageEncoderViT(
         depth=DEPTH, embed_dim=WIDTH, img_size=SIZE, mlp_ratio=4, num_heads=HEADS, patch_size=16, qkv_bias=True,
         norm_layer=partial(torch.nn.LayerNorm, eps=1e-6), use_rel_pos=True, global_attn_indexes=[1], window_size=14,
@@ -75,13 +57,7 @@ def _seeded_original() -> Any:
         transformer=modeling.TwoWayTransformer(depth=2, embedding_dim=256, mlp_dim=2048, num_heads=8),
         transformer_dim=256,
     )
-    sam = modeling.Sam(encoder, prompts, decoder).eval()
-    generator = torch.Generator().manual_seed(5)
-    with torch.no_grad():
-        for parameter in sam.parameters():
-            scale = parameter[0].numel() ** -0.5 if parameter.dim() > 1 else 0.2
-            parameter.add_(torch.randn(parameter.shape, generator=generator) * scale * 0.3)
-    return sam
+    return perturb(modeling.Sam(encoder, prompts, decoder))
 
 
 def small_config() -> Any:
@@ -91,11 +67,6 @@ def small_config() -> Any:
     )  # fmt: skip
     prompts = transformers.SamPromptEncoderConfig(image_size=SIZE)
     return transformers.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config=prompts.to_dict())
-
-
-def weights_of(original: Any) -> dict[str, Tensor]:
-    """As in an original file, which holds no buffers but the Fourier matrix."""
-    return {name: tensor for name, tensor in original.state_dict().items() if not name.startswith("pixel_")}
 
 
 @pytest.fixture(scope="module")
@@ -112,19 +83,6 @@ def pixels() -> Tensor:
 
 
 @torch.inference_mode()
-def theirs(original: Any, embedding: Tensor, prompt: FramePrompt, mask: Tensor | None, best_of_three: bool) -> Tensor:
-    """segment-anything's predictor, written for one prompt."""
-    corner = prompt.labels >= 2
-    points = (prompt.points_xy[~corner][None], prompt.labels[~corner][None]) if not corner.all() else None
-    boxes = prompt.points_xy[corner].reshape(1, 4) if corner.any() else None
-    sparse, dense = original.prompt_encoder(points=points, boxes=boxes, masks=mask)
-    masks, ious = original.mask_decoder(
-        embedding, original.prompt_encoder.get_dense_pe(), sparse, dense, multimask_output=best_of_three
-    )
-    return masks[0, int(ious[0].argmax())]
-
-
-@torch.inference_mode()
 def test_features_are_those_of_segment_anything(original: Any, backend: Sam1Backend, pixels: Tensor) -> None:
     assert float((backend.encode(pixels).embedding - original.image_encoder(pixels)).abs().max()) <= 1e-3
 
@@ -133,7 +91,7 @@ def test_features_are_those_of_segment_anything(original: Any, backend: Sam1Back
 @torch.inference_mode()
 def test_masks_are_those_of_segment_anything(original: Any, backend: Sam1Backend, pixels: Tensor, kind: str) -> None:
     features = backend.encode(pixels)
-    reference = theirs(original, features.embedding, PROMPTS[kind], None, best_of_three=kind == "point")
+    reference = their_answer(original, features.embedding, PROMPTS[kind], None, best_of_three=kind == "point")
     ours = backend.prompt(features, PROMPTS[kind]).logits
     assert float((ours - reference).abs().max()) <= 1e-3
     assert float(((ours > 0) == (reference > 0)).float().mean()) >= 0.9999
@@ -145,7 +103,7 @@ def test_a_correction_hands_the_earlier_logits_on_as_segment_anything_does(
 ) -> None:
     features = backend.encode(pixels)
     first = backend.prompt(features, PROMPTS["point"])
-    reference = theirs(
+    reference = their_answer(
         original, features.embedding, PROMPTS["two points"], first.logits[None, None].clamp(-32, 32), False
     )
     ours = backend.prompt(features, PROMPTS["two points"], first.logits).logits
@@ -166,7 +124,7 @@ def test_the_next_slice_is_asked_with_the_box_and_the_mask_of_the_last(
     corners = torch.tensor([[columns[0], rows[0]], [columns[-1], rows[-1]]]).float() * 4
     corners[1] += 3
     box = FramePrompt(corners, torch.tensor([2, 3]))
-    reference = theirs(original, features.embedding, box, given[None, None], best_of_three=False)
+    reference = their_answer(original, features.embedding, box, given[None, None], best_of_three=False)
     assert float((ours - reference).abs().max()) <= 1e-3
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from comparison import Comparison
 from medsam2_engine.model.architectures import PUBLISHED
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.keys import to_official
@@ -26,27 +26,6 @@ CORRECTED = 20
 DEFAULT = ("sam2.1_hiera_tiny", 256)
 CASES = [*((name, 256) for name in PUBLISHED), ("sam2.1_hiera_tiny", 512)]
 everything = pytest.mark.skipif(os.environ.get("MEDSAM2_PARITY") != "all", reason="MEDSAM2_PARITY is not all")
-
-
-class Comparison:
-    """The largest difference of logits and the pixels that differ, over everything that was compared."""
-
-    def __init__(self, size):
-        self.size = size
-        self.difference = 0.0
-        self.flipped = 0
-        self.pixels = 0
-
-    def add(self, ours, theirs):
-        assert ours.shape == theirs.shape
-        self.difference = max(self.difference, float((ours - theirs).abs().max()))
-        full = [F.interpolate(x[None, None], (self.size,) * 2, mode="bilinear")[0, 0] > 0 for x in (ours, theirs)]
-        self.flipped += int((full[0] != full[1]).sum())
-        self.pixels += full[0].numel()
-
-    @property
-    def alike(self):
-        return 1 - self.flipped / self.pixels
 
 
 @pytest.fixture(
