@@ -220,10 +220,10 @@ def _received(folder: Path) -> dict[str, CheckpointFile]:
 def _way_to(entry: ModelEntry) -> str:
     if entry.is_downloadable:
         return f"Download it (`medsam2 models download {entry.id}`), or add it from a disk (`medsam2 models add`)."
-    if entry.is_consent_needed:
+    if any(not file.sha256 for file in entry.files):
         return (
-            "Its authors give it to people who agreed to its licence: get it from them, and add the folder "
-            f"(`medsam2 models add FOLDER --id {entry.id}`)."
+            f"Get it from its authors (`medsam2 models info {entry.id}` says where), and add it "
+            f"(`medsam2 models add PATH --id {entry.id}`)."
         )
     return "Reinstall the extension or the engine package."
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from medsam2_engine.adapters import read_adapter
 from medsam2_engine.backends.load import read_base_state
 from medsam2_engine.errors import NoSuchModel
-from medsam2_engine.model.architectures import EDGETAM, PUBLISHED, SAM1, SAM3, family_of
+from medsam2_engine.model.architectures import EDGETAM, PUBLISHED, SAM1, SAM3, SAM_MED2D, family_of
 from medsam2_engine.model.checkpoint import build_model, read_entries, read_state, recognised
 from medsam2_engine.model.config import Sam2Config
 from medsam2_engine.model.errors import ModelError
@@ -85,7 +85,7 @@ def _recognise_folder(path: Path) -> Recognised:
 def _recognise_file(path: Path, image_size: int) -> Recognised:
     state = read_tensors(path)
     family = family_of(state)
-    if family == SAM1:
+    if family in (SAM1, SAM_MED2D):
         return _sam1(state, path)
     if family == EDGETAM:
         return _edgetam(state, path, image_size or DEFAULT_IMAGE_SIZE)
@@ -95,11 +95,12 @@ def _recognise_file(path: Path, image_size: int) -> Recognised:
 
 
 def _sam1(state: Mapping[str, Tensor], path: Path) -> Recognised:
-    from medsam2_engine.backends.sam1 import build_sam1, sam1_config, vit_of
+    from medsam2_engine.backends.sam1 import MED2D, MED2D_SIZE, build_sam1, sam1_config, vit_of
 
     name = vit_of(state)
     build_sam1(state, sam1_config(name), path)
-    policy = InputPolicy("padded_slice", DEFAULT_IMAGE_SIZE)
+    is_padded = name != MED2D
+    policy = InputPolicy("padded_slice", DEFAULT_IMAGE_SIZE) if is_padded else InputPolicy("whole_slice", MED2D_SIZE)
     return Recognised("sam1", name, policy, _count(state), f"Recognised as {name}.")
 
 

@@ -1,4 +1,4 @@
-"""The SAM 1 family: SAM ViT-B/L/H and MedSAM, by transformers' SamModel (an optional extra).
+"""The SAM 1 family: SAM ViT-B/L/H, MedSAM and SAM-Med2D, by transformers' SamModel (an optional extra).
 
 SAM 1 knows images only, so every slice is answered on its own. It is followed through a volume by handing the mask of
 each slice to the next one as a box and a mask prompt; there is no memory, and no opinion whether the object is still
@@ -20,9 +20,10 @@ from torch import Tensor
 
 from medsam2_engine.backends.extra import transformers
 from medsam2_engine.backends.sam1_names import to_transformers
+from medsam2_engine.backends.sam_med2d import add_adapters
 from medsam2_engine.device import Device
 from medsam2_engine.framing import BOX_LABELS, Framing
-from medsam2_engine.model.architectures import SAM1, family_of
+from medsam2_engine.model.architectures import SAM1, SAM_MED2D, family_of
 from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.checkpoint import require_match
 from medsam2_engine.model.errors import CheckpointError
@@ -38,6 +39,7 @@ _VIT: dict[str, dict[str, Any]] = {
     "sam_vit_l": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16},
     "sam_vit_h": {"hidden_size": 1280, "num_hidden_layers": 32, "num_attention_heads": 16},
 }
+MED2D, MED2D_SIZE = "sam_med2d_b", 256
 _GLOBAL_BLOCKS = {12: [2, 5, 8, 11], 24: [5, 11, 17, 23], 32: [7, 15, 23, 31]}
 
 
@@ -130,10 +132,10 @@ def load_sam1(path: Path, architecture: str) -> Any:
     """
     state = read_tensors(path)
     family = family_of(state)
-    if family != SAM1:
+    if family not in (SAM1, SAM_MED2D):
         raise CheckpointError(
             f"{path} holds {f'a {family} model' if family else 'no model that is known here'}, not SAM 1. "
-            "Choose a checkpoint of SAM ViT-B, ViT-L, ViT-H or MedSAM."
+            "Choose a checkpoint of SAM ViT-B, ViT-L, ViT-H, MedSAM or SAM-Med2D."
         )
     return build_sam1(state, sam1_config(architecture or vit_of(state)), path)
 
@@ -141,6 +143,8 @@ def load_sam1(path: Path, architecture: str) -> Any:
 def build_sam1(state: Mapping[str, Tensor], config: Any, path: Path) -> Any:
     """A `SamModel` of that configuration with an official state dict; `path` is where it came from."""
     model = transformers("SAM 1").SamModel(config)
+    if family_of(state) == SAM_MED2D:
+        add_adapters(model)
     renamed = to_transformers(state)
     require_match(renamed, model.state_dict(), path)
     model.load_state_dict(renamed)
@@ -148,12 +152,18 @@ def build_sam1(state: Mapping[str, Tensor], config: Any, path: Path) -> Any:
 
 
 def sam1_config(architecture: str) -> Any:
-    """transformers' configuration of a published ViT; see `small_sam1_config` in the tests for another one."""
-    width = _VIT[architecture]
-    vision = transformers("SAM 1").SamVisionConfig(
-        **width, mlp_dim=4 * width["hidden_size"], global_attn_indexes=_GLOBAL_BLOCKS[width["num_hidden_layers"]]
+    """transformers' configuration of a published ViT; the tests have another one."""
+    library = transformers("SAM 1")
+    size = MED2D_SIZE if architecture == MED2D else 1024
+    width = _VIT["sam_vit_b" if architecture == MED2D else architecture]
+    vision = library.SamVisionConfig(
+        **width,
+        image_size=size,
+        mlp_dim=4 * width["hidden_size"],
+        global_attn_indexes=_GLOBAL_BLOCKS[width["num_hidden_layers"]],
     )
-    return transformers("SAM 1").SamConfig(vision_config=vision.to_dict())
+    prompts = library.SamPromptEncoderConfig(image_size=size)
+    return library.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config=prompts.to_dict())
 
 
 def vit_of(state: Mapping[str, Tensor]) -> str:
@@ -163,6 +173,8 @@ def vit_of(state: Mapping[str, Tensor]) -> str:
         CheckpointError: none of them.
     """
     width = state["image_encoder.pos_embed"].shape[-1] if "image_encoder.pos_embed" in state else 0
+    if family_of(state) == SAM_MED2D and width == _VIT["sam_vit_b"]["hidden_size"]:
+        return MED2D
     for name, vit in _VIT.items():
         if vit["hidden_size"] == width:
             return name

@@ -21,6 +21,7 @@ _RULES = (
     (r"^image_encoder\.blocks\.", "vision_encoder.layers."),
     (r"^image_encoder\.", "vision_encoder."),
     (r"(vision_encoder\.layers\.\d+)\.norm(\d)", r"\1.layer_norm\2"),
+    (r"^(vision_encoder\.layers\.\d+)\.Adapter\.", r"\1.mlp.Adapter."),
     (r"patch_embed\.proj\.", "patch_embed.projection."),
     (r"neck\.0\.", "neck.conv1."),
     (r"neck\.1\.", "neck.layer_norm1."),

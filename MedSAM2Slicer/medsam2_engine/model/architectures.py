@@ -35,10 +35,11 @@ SAM1 = "SAM 1"
 SAM2 = "SAM 2"
 SAM3 = "SAM 3"
 EDGETAM = "EdgeTAM"
+SAM_MED2D = "SAM-Med2D"
 # Other families, each by a parameter that only it has.
 _FAMILIES = {
     r"image_encoder\.trunk\.patch_embed\.proj\.weight": SAM2,
-    r"image_encoder\.blocks\.\d+\.Adapter\.": "SAM-Med2D",
+    r"image_encoder\.blocks\.\d+\.Adapter\.": SAM_MED2D,
     r"image_encoder\.blocks\.\d+\.attn\.rel_pos_h": SAM1,
     r"image_encoder\.layers\.\d+\.blocks\.\d+\.attn\.attention_biases": "MobileSAM",
     r"spatial_perceiver\.": EDGETAM,

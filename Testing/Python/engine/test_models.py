@@ -111,7 +111,7 @@ def test_medsam2_sees_whole_slices_of_512_pixels_and_asks_for_consent() -> None:
 def test_addresses_are_encrypted_and_checksums_are_checksums() -> None:
     for entry in models.all_models():
         for file in entry.files:
-            assert file.url.startswith("https://") or entry.id in ("embedded", "sam3-tracker")
+            assert file.url.startswith("https://") or entry.id in ("embedded", "sam3-tracker", "sam-med2d")
             assert file.sha256 == "" or len(bytes.fromhex(file.sha256)) == 32
 
 
@@ -125,7 +125,7 @@ def test_a_model_that_its_authors_give_to_some_says_whom_to_ask(
 ) -> None:
     monkeypatch.setenv("MEDSAM2_MODELS", str(tmp_path))
     assert models_command.main(["download", "sam3-tracker", "--accept-licence"]) == 5
-    assert "add the folder (`medsam2 models add FOLDER --id sam3-tracker`)" in capsys.readouterr().err
+    assert "Get it from its authors (`medsam2 models info sam3-tracker` says where)" in capsys.readouterr().err
 
 
 def test_a_file_whose_checksum_nobody_published_is_held_to_what_was_received(
