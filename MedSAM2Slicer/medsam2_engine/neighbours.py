@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -26,6 +27,7 @@ class NeighbourFraming:
     """A framing of whole slices, with the neighbours in the place of equal channels."""
 
     inner: Framing
+    stroke_clicks: ClassVar[int] = 3
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
