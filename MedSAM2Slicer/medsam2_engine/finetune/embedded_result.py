@@ -1,0 +1,94 @@
+"""What a training of the embedded model has come to: its files, and its figures on the subjects kept apart.
+
+    python -m medsam2_engine.finetune.embedded_result export STATE FOLDER
+    python -m medsam2_engine.finetune.embedded_result judge DATA [FOLDER]
+
+`export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
+the model that ships: Dice with the true range, Dice on the prompted slice, and how the predicted IoU goes with the
+real one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, median
+
+import numpy as np
+import torch
+
+from medsam2_engine.backends.load import framing_of, load_sam2
+from medsam2_engine.finetune.embedded_recipe import VALIDATION_SUBJECTS, allowed_cases
+from medsam2_engine.finetune.result_model import write_weights
+from medsam2_engine.finetune.scoring import Score, score, tasks_of
+from medsam2_engine.finetune.settings import ALL
+from medsam2_engine.finetune.trained_model import as_backend
+from medsam2_engine.finetune.training_state import STATE_FILE
+from medsam2_engine.model.checkpoint import load_model
+from medsam2_engine.model.sam2 import Sam2
+from medsam2_engine.models import find_model
+
+START = "embedded"
+
+
+def export(state: Path, folder: Path) -> None:
+    """The averaged weights of a training in STATE as a folder that can be loaded and added to the model list."""
+    entry = find_model(START)
+    model = load_sam2(entry, entry)
+    kept = torch.load(state / "training" / STATE_FILE, map_location="cpu", weights_only=True)
+    missing = model.load_state_dict(kept["average"], strict=False)
+    assert not missing.unexpected_keys, "the state belongs to this architecture"
+    write_weights(folder, model, ALL, entry)
+    print(f"{folder}: step {kept['step']}")
+
+
+def judge(data: Path, folder: Path | None) -> None:
+    """Print a table of the model that ships and of the one in the folder."""
+    entry = find_model(START)
+    models = {"shipped": load_sam2(entry, entry)} | ({"trained": load_model(folder)} if folder else {})
+    print("| model | n | Dice, prompted slice | Dice, known range | surface Dice | IoU: correlation |")
+    print("|---|---|---|---|---|---|")
+    for name, model in models.items():
+        print(_row(name, _scores(data, model)), flush=True)
+
+
+def iou_correlation(scores: Sequence[Score]) -> float:
+    """Pearson's, of the predicted and the real IoU on the prompted slice."""
+    real = [found.prompted_dice / (2 - found.prompted_dice) for found in scores]
+    return float(np.corrcoef(real, [found.predicted_iou for found in scores])[0, 1])
+
+
+def _scores(data: Path, model: Sam2) -> list[Score]:
+    backend = as_backend(model, framing_of(find_model(START).input_policy))
+    cases = [case for case in allowed_cases(data) if case.subject in VALIDATION_SUBJECTS]
+    return [score(task, backend)[0] for task in tasks_of(cases)]
+
+
+def _row(name: str, scores: Sequence[Score]) -> str:
+    columns = ([getattr(found, field) for found in scores] for field in ("prompted_dice", "dice", "surface_dice"))
+    figures = " | ".join(f"{median(values):.3f} ({mean(values):.3f})" for values in columns)
+    return f"| {name} | {len(scores)} | {figures} | {iou_correlation(scores):.2f} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="embedded_result", description="The result of training the embedded model.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    writing = commands.add_parser("export", help="write the averaged weights as a model folder")
+    writing.add_argument("state", type=Path)
+    writing.add_argument("folder", type=Path)
+    judging = commands.add_parser("judge", help="figures on the subjects kept apart")
+    judging.add_argument("data", type=Path)
+    judging.add_argument("folder", type=Path, nargs="?")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    if options.command == "export":
+        export(options.state, options.folder)
+    else:
+        judge(options.data, options.folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
