@@ -1,7 +1,7 @@
 """A model that needs no weights: what is bright is the object. It works, and it notes what it was asked.
 
 A voxel is part of the mask from `DIM` of the window on; an object is present where something is brighter than `BRIGHT`.
-Between the two lies what a model sees without believing in it.
+Between the two lies what a model sees without believing in it. What is not brighter than `CLEAR` gets a poor mask.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from medsam2_engine.framing import Framing, WholeSliceFraming
 from medsam2_engine.model.bank import SAM2, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt
 
-DIM, BRIGHT = 0.25, 0.65
+DIM, BRIGHT, CLEAR = 0.25, 0.65, 0.75
 RED_MEAN, RED_DEVIATION = 0.485, 0.229  # of SAM 2's normalisation
 
 
@@ -70,4 +70,5 @@ class ThresholdTracker:
 
 def answer(grey: Tensor) -> FrameMask:
     is_present = bool(grey.max() > BRIGHT)
-    return FrameMask((grey - DIM) * 10, 5.0 if is_present else -5.0, 0.9, torch.zeros(1))
+    iou = 0.9 if bool(grey.max() > CLEAR) else 0.4
+    return FrameMask((grey - DIM) * 10, 5.0 if is_present else -5.0, iou, torch.zeros(1))

@@ -2,7 +2,10 @@
 
 Auto-stop. Without a known range a walk that no other comes to meet ends after `ABSENT_SLICES` slices in a row on which
 the model does not see the object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels.
-With a known range the object is there by the user's word: the score gates nothing and no walk stops early.
+It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and its
+predicted IoU is under `DOUBTFUL_IOU`. An object that ends beside another like it looks so on one slice, and on the next
+the model is sure again, of the other one. With a known range the object is there by the user's word: the score gates
+nothing and no walk stops early.
 
 Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
 own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
@@ -28,6 +31,7 @@ from medsam2_protocol.messages import Window
 
 ABSENT_SLICES = 2
 SMALLEST_MASK = 3  # voxels
+FADED, DOUBTFUL_IOU = 0.4, 0.55
 
 Encode = Callable[[FrameStack, int], Any]
 
@@ -93,6 +97,8 @@ class Walk:
         self._path = iter(path)
         self._reverse = path.step < 0
         self._absent = 0
+        self._largest = int(start.mask.sum())
+        self._is_fading = False
         self._last = start.index, start.mask
         self._look_through(start.look.frames, start.index, start.look.answer)
 
@@ -103,18 +109,27 @@ class Walk:
     @torch.inference_mode()
     def step(self) -> tuple[int, View] | None:
         index = next(self._path, None)
-        if index is None or (self._absent >= ABSENT_SLICES and self._goal is None):
+        if index is None or (self._goal is None and self._is_over()):
             return None
         self._take_up_sighting(index)
         frames = self._frames
         answer = self._tracker.track(index, self._scene.encode(frames, index))
         mask = mask_on_slice(frames, answer, self._scene.slices, gated=not self._scene.is_range_known)
-        is_absent = not self._scene.is_range_known and int(mask.sum()) < SMALLEST_MASK
-        self._absent = self._absent + 1 if is_absent else 0
+        self._take_stock(int(mask.sum()), answer.predicted_iou)
         self._refocus(index, mask)
         self._note(index, mask)
         self._last = index, mask
         return index, View(frames, answer, abs(index - self._start), mask)
+
+    def _is_over(self) -> bool:
+        """Whether the object has ended, as far as a walk can tell that is not told the range."""
+        return not self._scene.is_range_known and (self._is_fading or self._absent >= ABSENT_SLICES)
+
+    def _take_stock(self, area: int, predicted_iou: float) -> None:
+        """Note what a slice says about the end of the object; `area` in voxels."""
+        self._absent = self._absent + 1 if area < SMALLEST_MASK else 0
+        self._is_fading = 0 < area < FADED * self._largest and predicted_iou < DOUBTFUL_IOU
+        self._largest = max(self._largest, area)
 
     def _take_up_sighting(self, index: int) -> None:
         """A correction goes on in the frames of the propagation before it, where the present ones are new there."""

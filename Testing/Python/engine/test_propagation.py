@@ -220,6 +220,41 @@ def test_between_two_prompts_an_object_that_is_lost_may_be_found_again() -> None
     assert sorted({r.slice for r in results if r.mask.any()}) == [3, 4, 10, 19, 20]
 
 
+SMALL, POOR = np.s_[10:14, 12:18], 70.0
+
+
+def fading(place: Any = SMALL, value: float = POOR) -> Volume:
+    """The object until slice 11, something else on slice 12, and something small behind it."""
+    voxels = np.array(volume_with(bright=range(12)).voxels_kji)
+    voxels[12][place] = value
+    voxels[(slice(13, None), *SMALL)] = BRIGHT
+    return Volume(voxels, np.eye(4))
+
+
+def test_a_walk_ends_behind_a_small_and_poor_mask() -> None:
+    assert max(slices_of(propagated(fading(), boxes_on(8)))) == 12
+
+
+def test_the_small_and_poor_mask_itself_is_kept() -> None:
+    assert last_words(propagated(fading(), boxes_on(8)))[12].mask.sum() == 24
+
+
+@pytest.mark.parametrize(
+    "volume", [fading(value=BRIGHT), fading(place=SQUARE)], ids=["small but good", "large but poor"]
+)
+def test_a_mask_that_is_only_small_or_only_poor_is_no_end(volume: Volume) -> None:
+    assert max(slices_of(propagated(volume, boxes_on(8)))) == COUNT - 1
+
+
+def test_in_a_known_range_a_small_and_poor_mask_is_no_end() -> None:
+    assert max(slices_of(propagated(fading(), boxes_on(8), slice_range=(0, 20)))) == 20
+
+
+def test_between_two_prompts_a_small_and_poor_mask_is_no_end() -> None:
+    results = propagated(fading(), boxes_on(8, 18))
+    assert all(r.agreement is not None for k, r in last_words(results).items() if 8 < k < 18)
+
+
 # ---- a known range
 
 
