@@ -24,10 +24,10 @@ from MedSAM2SlicerLib.EngineInstaller import (
     EngineInstaller,
 )
 from MedSAM2SlicerLib.Environment import BESIDE_SOURCE, BY_SETTING, BY_VARIABLE, VARIABLE, enginePython
+from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.InstallPlan import AUTOMATIC, CPU, CUDA, INDEX, OLDER_CUDA
 from MedSAM2SlicerLib.InstallText import PlanText
 
-ERROR_STYLE = "QLabel { color: #c0392b; }"
 _BAR_STEPS = 1000
 # A path that is being typed may name a file on the way to another one.
 _TYPING_MS = 700
@@ -173,7 +173,7 @@ class EnginePanel:
         if state == WORKING:
             return
         isTrouble = outcome.kind == FAILED if outcome is not None else state == WRONG
-        label.styleSheet = ERROR_STYLE if isTrouble else ""
+        showError(label, isTrouble)
         label.text = outcome.sentence if outcome is not None else self._stateSentence(state)
 
     def _stateSentence(self, state: str) -> str:

@@ -13,8 +13,7 @@ from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import DeviceInfo, ModelInfo
 from MedSAM2SlicerLib.EngineLists import AUTOMATIC, EMBEDDED, EngineLists, shortTitle
-
-ERROR_STYLE = "QLabel { color: #c0392b; }"
+from MedSAM2SlicerLib.ErrorStyle import showError
 
 
 class ModelChoice:
@@ -84,9 +83,9 @@ class ModelChoice:
     def _showLines(self, model, device) -> None:
         ui = self._ui
         ui.modelLineLabel.text = modelLine(model) if model is not None else _unknown(self.model)
-        ui.modelLineLabel.styleSheet = "" if model is not None and model.installed else ERROR_STYLE
+        showError(ui.modelLineLabel, model is None or not model.installed)
         ui.deviceLineLabel.text = deviceLine(device) if device is not None else _unknown(self.device)
-        ui.deviceLineLabel.styleSheet = "" if device is not None else ERROR_STYLE
+        showError(ui.deviceLineLabel, device is None)
         ui.modelSelector.toolTip, ui.deviceSelector.toolTip = ui.modelLineLabel.text, ui.deviceLineLabel.text
         ui.modelNoticeLabel.setVisible(self.model == EMBEDDED)
 

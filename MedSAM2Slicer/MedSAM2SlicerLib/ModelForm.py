@@ -14,11 +14,11 @@ import ctk
 import qt
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.ListedModel import ListedModel
 from MedSAM2SlicerLib.ModelCommands import ModelOutcome, OwnModel
 from MedSAM2SlicerLib.ModelText import outcomeText
 
-ERROR_STYLE = "QLabel { color: #c0392b; }"
 LISTED, CHECKPOINT, ADAPTER = "listed", "checkpoint", "adapter"
 SIZES = (1024, 512, 256)
 # A path that is being typed may name a file on the way to another one.
@@ -142,7 +142,7 @@ class ModelForm:
 
     def _say(self, text: str, isError: bool = False) -> None:
         self._ui.recognisedLabel.text = text
-        self._ui.recognisedLabel.styleSheet = ERROR_STYLE if isError else ""
+        showError(self._ui.recognisedLabel, isError)
         self._ui.recognisedLabel.setVisible(bool(text))
 
     def _fill(self, selector, titlesAndIds) -> None:

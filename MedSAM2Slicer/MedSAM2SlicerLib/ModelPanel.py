@@ -11,6 +11,7 @@ from typing import Callable, Optional
 import slicer
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.InstallText import PlanText
 from MedSAM2SlicerLib.ListedModel import ListedModel
 from MedSAM2SlicerLib.ModelCommands import DOWNLOAD, RECOGNISE, ModelCommands, ModelOutcome, OwnModel
@@ -26,7 +27,6 @@ from MedSAM2SlicerLib.ModelText import (
     rowText,
 )
 
-ERROR_STYLE = "QLabel { color: #c0392b; }"
 _BAR_STEPS = 1000
 
 
@@ -249,7 +249,7 @@ class ModelPanel:
     def _say(self, text: str, isError: bool = False) -> None:
         label = self.ui.statusLabel
         label.text = text
-        label.styleSheet = ERROR_STYLE if isError else ""
+        showError(label, isError)
         label.setVisible(bool(text))
 
 

@@ -12,13 +12,12 @@ from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.EngineLists import AUTOMATIC
 from MedSAM2SlicerLib.EngineStatus import engineStatus
+from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.FromSegment import FromSegment
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
 from MedSAM2SlicerLib.PromptList import PromptList
 from MedSAM2SlicerLib.PropagationPanel import PropagationPanel
 from MedSAM2SlicerLib.Remedy import RemedyButton
-
-ERROR_STYLE = "QLabel { color: #c0392b; }"
 
 
 class Panel:
@@ -60,7 +59,7 @@ class Panel:
         ui.redoButton.setEnabled(controller.canRedo)
         ui.cancelButton.setEnabled(controller.isBusy or controller.hasPreview or controller.isArmed)
         ui.messageLabel.text = controller.message
-        ui.messageLabel.styleSheet = ERROR_STYLE if controller.isError else ""
+        showError(ui.messageLabel, controller.isError)
         self._remedy.show(controller.news.remedy)
         self._prompts.update()
         self._propagation.update()

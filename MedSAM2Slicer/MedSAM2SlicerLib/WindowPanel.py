@@ -11,12 +11,12 @@ from typing import Callable, Optional
 import slicer
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.IntensityWindow import PERCENTILE, SUV, NoWindow, sentence, windowOf
 from MedSAM2SlicerLib.IntensityWindow import choices as choicesFor
 from MedSAM2SlicerLib.WindowChoice import choiceFor, seenWindow
 from MedSAM2SlicerLib.WindowPresets import PERCENTILES, SUV_RANGE, parsedRange
 
-ERROR_STYLE = "QLabel { color: #c0392b; }"
 RANGES = {PERCENTILE: PERCENTILES, SUV: SUV_RANGE}
 LARGEST = {PERCENTILE: 100.0, SUV: 200.0}
 
@@ -141,4 +141,4 @@ class WindowPanel:
 
     def _say(self, text: str, isError: bool = False) -> None:
         self.ui.windowLabel.text = text
-        self.ui.windowLabel.styleSheet = ERROR_STYLE if isError else ""
+        showError(self.ui.windowLabel, isError)
