@@ -8,10 +8,10 @@ from MedSAM2SlicerLib.Geometry import VolumeFrame, viewNormal, vtkMatrix
 
 
 def rotateToVolumePlane(sliceNode, volumeNode) -> bool:
-    """Turn one view to the volume's nearest plane, through the point that is in its middle now.
+    """Turn one view to the plane of the volume that Slicer's own command takes for the nearest, through its middle.
 
-    Slicer's own rotation does it but for sheared axes, as of a tilted gantry, where it takes the direction of an axis
-    for the normal of its slices: then the view is turned a little further.
+    Of sheared axes, as of a tilted gantry, that command takes the direction of an axis for the normal of its slices:
+    then the view is turned a little further.
 
     Returns whether the view shows a plane of the volume now: under a transform that bends it there may be none.
     """

@@ -255,9 +255,15 @@ def test_a_box_on_a_view_of_another_volume_is_refused(shown, add_volume, ball, m
     assert shown.controller.isArmed
 
 
-def test_a_box_outside_the_volume_is_refused(shown, mouse):
+def test_a_box_outside_the_volume_is_refused(shown, mouse, app):
+    import slicer
+
+    node = app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    width, height, depth = node.GetFieldOfView()
+    node.SetFieldOfView(2 * width, 2 * height, depth)
+    slicer.app.processEvents()
     shown.controller.setBoxArmed(True)
-    mouse.drag("Red", shown.volume, (46, 2, 10), (48, 10, 10))
+    mouse.drag("Red", shown.volume, (46, 2, 10), (52, 10, 10))
     assert "outside" in shown.ui.messageLabel.text
 
 
