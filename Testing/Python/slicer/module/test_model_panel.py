@@ -377,6 +377,38 @@ def test_a_copy_of_ones_own_is_recognised_named_and_listed(shelf):
     assert shelf.ui.deleteButton.visible
 
 
+@pytest.mark.slow
+def test_a_file_without_a_published_checksum_is_what_the_person_says(shelf):
+    """As somebody does who got MedSAM2 on a stick."""
+    shelf.open().look_at(checkpoint_in(shelf.folder))
+    assert "sam2.1_hiera_tiny at 1024 pixels" in shelf.ui.recognisedLabel.text
+    assert "`" not in shelf.ui.recognisedLabel.text
+    assert shelf.ui.imageSizeSelector.visible
+    shelf.ui.imageSizeSelector.setCurrentIndex(shelf.ui.imageSizeSelector.findData(512))
+    shelf.wait(lambda: "512 pixels" in shelf.ui.recognisedLabel.text)
+    shelf.ui.addAsSelector.setCurrentIndex(shelf.ui.addAsSelector.findData("restricted"))
+    assert not shelf.ui.nameEdit.visible
+    shelf.ui.addNowButton.click()
+    shelf.rest()
+    assert shelf.status.startswith("Restricted is installed")
+    assert shelf.row("Restricted") == "Restricted · installed"
+
+
+def checkpoint_in(folder):
+    """Seeded weights of the smallest published SAM 2.1, as a training program leaves them."""
+    from dataclasses import replace
+
+    import torch
+
+    from medsam2_engine.model.architectures import PUBLISHED
+    from medsam2_engine.model.sam2 import Sam2
+
+    state = Sam2(replace(PUBLISHED["sam2.1_hiera_tiny"], image_size=512)).state_dict()
+    path = folder / "from a colleague.pt"
+    torch.save({"model": {name: tensor.half() for name, tensor in state.items()}}, path)
+    return path
+
+
 def test_two_of_ones_own_may_have_the_same_name(shelf):
     folder = MODULE_FOLDER / "Resources" / "Models" / "embedded"
     shelf.open()
