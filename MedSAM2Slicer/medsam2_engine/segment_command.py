@@ -145,8 +145,9 @@ def _segment(
         for axis, slice_range, segments in _passes(jobs):
             for found in opened.session.propagate(segments, axis, slice_range, arguments.window, is_cancelled):
                 np.moveaxis(masks[found.segment_id], axis_kji(axis), 0)[found.slice] = found.mask
+                if (found.segment_id, found.slice) not in seen:  # between two prompts a slice is found twice
+                    progress.advance(f"{names[found.segment_id]}, slice {axis} {found.slice}")
                 seen.add((found.segment_id, found.slice))
-                progress.advance(f"{names[found.segment_id]}, slice {axis} {found.slice}")
     seconds = time.perf_counter() - start
     return Result(tuple(masks.values()), len(seen), seconds, opened.session.encoded, opened.device)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ from medsam2_engine.errors import BadRequest
 from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.config import Sam2Config
 from medsam2_engine.propagation import SliceMask
-from medsam2_engine.session import Session
+from medsam2_engine.session import FEATURE_BUDGET_BYTES, Session
 from medsam2_engine.volume import Volume
 from medsam2_protocol.masks import EMPTY_REGION, region_of_slice
 from medsam2_protocol.messages import Window
@@ -370,3 +371,8 @@ def test_a_click_is_answered_in_the_crop_the_object_was_seen_in(embedded: Backen
     row, column = np.argwhere(phantom.truth_kji[26]).mean(axis=0)
     session.predict(SegmentPrompts("s1", (PointPrompt((float(column), float(row), 26.0)),)), "K", 26)
     assert session.encoded == before
+
+
+def test_there_is_room_for_all_crops_of_a_volume_of_120_slices(embedded: Backend) -> None:
+    pixels = torch.zeros(1, 3, 128, 128)
+    assert 120 * 10 * embedded.encode(pixels).nbytes < FEATURE_BUDGET_BYTES

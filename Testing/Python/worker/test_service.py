@@ -176,6 +176,62 @@ def test_the_second_time_nothing_is_encoded(office: Office, propagate: Propagate
     assert (end.slices, end.encoded) == (7, 0)
 
 
+# ---- corrections
+
+
+@pytest.fixture
+def correction(phantom: Phantom) -> Propagate:
+    """Of slice 11, where slice 9 stands and the range is known."""
+    segment = SegmentPrompts("s1", (phantom.box("K", 11),), (phantom.mask("K", 9),))
+    return Propagate("r4", "v1", (segment,), "K", 6, 12, window=WINDOW, corrected=11)
+
+
+def masks_of(office: Office, request_id: str) -> list[MaskChanged]:
+    return [event for event in office.written if isinstance(event, MaskChanged) and event.id == request_id]
+
+
+def test_a_correction_sends_what_lies_up_to_the_slice_that_stands(office: Office, correction: Propagate) -> None:
+    office.desk.end_of(correction)
+    assert [event.slice for event in masks_of(office, "r4")] == [11, 10, 12, 10]
+
+
+def test_a_correction_after_a_propagation_encodes_nothing(
+    office: Office, propagate: Propagate, correction: Propagate
+) -> None:
+    office.desk.end_of(propagate)
+    end = office.desk.end_of(correction)
+    assert isinstance(end, Done)
+    assert (end.slices, end.encoded) == (4, 0)
+
+
+def test_the_agreement_of_both_directions_is_sent(office: Office, correction: Propagate) -> None:
+    office.desk.end_of(correction)
+    assert [event.agreement for event in masks_of(office, "r4")] == [None, None, None, 1.0]
+
+
+def test_the_progress_of_a_correction_counts_up_to_its_total(office: Office, correction: Propagate) -> None:
+    office.desk.end_of(correction)
+    progress = [event for event in office.written if isinstance(event, Progress) and event.total]
+    assert [(event.done, event.total) for event in progress] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_an_unknown_policy_is_a_bad_request(office: Office, propagate: Propagate) -> None:
+    end = office.desk.end_of(replace(propagate, policy="best"))
+    assert isinstance(end, Failed)
+    assert end.code == "bad_request"
+    assert "sam2, pruned, gated" in end.message
+
+
+def test_a_correction_without_a_prompt_is_a_bad_request(office: Office, propagate: Propagate) -> None:
+    end = office.desk.end_of(replace(propagate, corrected=7))
+    assert isinstance(end, Failed)
+    assert end.code == "bad_request"
+    assert "nothing to correct it by" in end.message
+
+
+# ---- models
+
+
 def test_a_model_is_loaded_once(office: Office, loader: Loader, predict: Predict, propagate: Propagate) -> None:
     office.desk.end_of(predict)
     office.desk.end_of(propagate)

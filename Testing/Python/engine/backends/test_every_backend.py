@@ -136,3 +136,20 @@ def test_a_box_on_one_slice_reaches_every_slice_of_a_known_range(backend: Backen
     results = list(Session(phantom.volume, backend).propagate([segment], "K", (7, 11)))
     assert sorted(result.slice for result in results) == [7, 8, 9, 10, 11]
     assert {result.mask.shape for result in results} == {phantom.volume.shape_kji[1:]}
+
+
+def test_kept_slices_stand_and_are_walked_from(backend: Backend, phantom: Phantom) -> None:
+    asked = SegmentPrompts("s1", (), (phantom.mask("K", 7), phantom.mask("K", 10)))
+    last = {one.slice: one for one in Session(phantom.volume, backend).propagate([asked], "K", (6, 11))}
+    assert sorted(last) == [6, 8, 9, 11]
+    assert [last[k].agreement is not None for k in (6, 8, 9, 11)] == [False, True, True, False]
+
+
+def test_a_correction_after_a_propagation_encodes_nothing(backend: Backend, phantom: Phantom) -> None:
+    session = Session(phantom.volume, backend)
+    list(session.propagate([SegmentPrompts("s1", (phantom.box("K", 9),))], "K", (6, 12)))
+    before = session.encoded
+    correction = SegmentPrompts("s1", (phantom.mask("K", 11),), (phantom.mask("K", 9),))
+    results = list(session.propagate([correction], "K", (6, 12), corrected=11))
+    assert session.encoded == before
+    assert {one.slice for one in results} == {10, 11, 12}
