@@ -76,8 +76,7 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
     tasks = list(tasks_of(plan.validation, arguments.axis))
     training = _training(plan, state, tasks[:: max(1, -(-len(tasks) // MOST_TASKS))])
     before = _before(plan, state, tasks)
-    is_finished = _train(plan, training)
-    if not is_finished and arguments.minutes is None:
+    if not _train(plan, training):
         print(f"Interrupted after step {training.step}. The same command goes on from there.", file=sys.stderr)
         return ExitCode.INTERRUPTED
     _finish(plan, training, tasks, before)
@@ -175,7 +174,7 @@ def _write_scores(path: Path, scores: Sequence[Score]) -> None:
 
 
 def _train(plan: _Plan, training: Training) -> bool:
-    """Whether the training came to its end."""
+    """Train to the end, or for the time that was given; False if the user stopped it before."""
     limit = None if plan.arguments.minutes is None else time.monotonic() + 60 * plan.arguments.minutes
     bar = ProgressBar(sys.stderr, plan.settings.steps - training.step, not plan.arguments.json)
 
@@ -185,7 +184,8 @@ def _train(plan: _Plan, training: Training) -> bool:
             print(json.dumps({"step": step, "steps": plan.settings.steps}), flush=True)
 
     with interruptible() as is_wanted, bar:
-        return training.run(lambda: is_wanted() or (limit is not None and time.monotonic() > limit), report)
+        training.run(lambda: is_wanted() or (limit is not None and time.monotonic() > limit), report)
+        return not is_wanted()
 
 
 def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequence[Score]) -> None:

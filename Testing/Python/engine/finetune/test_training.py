@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +21,25 @@ from medsam2_engine.finetune.training import LOG_FILE, Rhythm, Training
 from medsam2_engine.framing import ObjectFraming
 from medsam2_engine.model.sam2 import Sam2
 from training_phantoms import QUICK, TINY, OneClip
+
+TRAIN_AND_SAVE_ALWAYS = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+import numpy as np, torch
+from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.training import Rhythm, Training
+from medsam2_engine.framing import ObjectFraming
+from medsam2_engine.model.sam2 import Sam2
+from training_phantoms import QUICK, TINY, OneClip
+torch.set_num_threads(1)
+torch.manual_seed(0)
+kept = np.load(sys.argv[2])
+clip = Clip(kept["images"], kept["masks"], (1.0, 1.0), kind="shape")
+Training(
+    Sam2(TINY), OneClip(clip), ObjectFraming(64), QUICK, Path(sys.argv[1]), rhythm=Rhythm(checkpoint_s=0)
+).run()
+"""
 
 
 def training(folder: Path, clip: Clip, settings: Settings = QUICK, seed: int = 0, **others: object) -> Training:
@@ -62,6 +86,28 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path: Path, a_clip: C
     for name, parameter in whole.parameters.items():
         assert torch.equal(parameter, resumed.parameters[name]), name
         assert torch.equal(whole.average[name], resumed.average[name]), name
+
+
+def test_a_training_killed_without_warning_goes_on_to_the_same_weights(tmp_path: Path, a_clip: Clip) -> None:
+    whole = training(tmp_path / "whole", a_clip)
+    whole.run()
+    np.savez(tmp_path / "clip.npz", images=a_clip.images, masks=a_clip.masks)
+    folder = tmp_path / "killed"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN_AND_SAVE_ALWAYS, str(folder), str(tmp_path / "clip.npz")],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    state = folder / "state.pt"
+    while process.poll() is None and not state.is_file():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    resumed = training(folder, a_clip)
+    assert resumed.step > 0
+    resumed.run()
+    for name, parameter in whole.parameters.items():
+        assert torch.equal(parameter, resumed.parameters[name]), name
 
 
 def test_a_half_written_state_is_never_read(tmp_path: Path, a_clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
