@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+import torch
+
+from medsam2_engine.finetune.clip_pool import write_shard
+from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.embedded_recipe import SETTINGS, VALIDATION_SUBJECTS, allowed_cases, subject_of, train
+from medsam2_engine.finetune.embedded_result import export
+from medsam2_engine.model.checkpoint import load_model
+from training_phantoms import ellipsoid, in_space
+
+
+def write_case(folder: Path, case_id: str, licence: str) -> None:
+    image, labels = ellipsoid(1)
+    (folder / case_id).mkdir(parents=True)
+    sitk.WriteImage(in_space(image), str(folder / case_id / "image.nii.gz"))
+    sitk.WriteImage(in_space(labels), str(folder / case_id / "label.nii.gz"))
+    meta = {"id": case_id, "licence": licence, "structures": {"x": {"label": 1}}}
+    (folder / case_id / "meta.json").write_text(json.dumps(meta))
+
+
+def test_data_that_may_not_be_passed_on_is_left_out(tmp_path: Path) -> None:
+    for number, licence in enumerate(
+        ("CC BY 4.0", "CC BY-NC-SA 4.0", "GPL-3", "research only", "see repo", "", "Apache-2.0")
+    ):
+        write_case(tmp_path, f"tr_mr_case_{number}", licence)
+    assert [case.licence for case in allowed_cases(tmp_path)] == ["CC BY 4.0", "Apache-2.0"]
+
+
+def test_the_modalities_of_one_patient_are_one_subject() -> None:
+    assert subject_of("tr_ct_sts012") == subject_of("tr_pet_sts012") == "sts012"
+    assert subject_of("tr_mr_hippocampus_011") == "hippocampus_011"
+    assert {"sts012", "hippocampus_011"} <= set(VALIDATION_SUBJECTS)
+
+
+def test_a_training_goes_on_and_its_average_becomes_a_model(tmp_path: Path, a_clip: Clip) -> None:
+    (tmp_path / "clips").mkdir()
+    long = Clip(np.repeat(a_clip.images, 3, 0)[:7], np.repeat(a_clip.masks, 3, 0)[:7], a_clip.spacing_xy)
+    write_shard(tmp_path / "clips" / "a.clips", [long])
+    train(tmp_path, 1, "embedded")
+    train(tmp_path, 2, "embedded")
+    export(tmp_path, tmp_path / "model")
+    kept = torch.load(tmp_path / "training" / "state.pt", weights_only=True)
+    assert kept["step"] == 2
+    model = load_model(tmp_path / "model")
+    name = "sam_mask_decoder.iou_token.weight"
+    torch.testing.assert_close(model.state_dict()[name], kept["average"][name], atol=2e-3, rtol=2e-3)
+    assert (tmp_path / "model" / "model.safetensors").stat().st_size < 15e6
+
+
+def test_the_recipe_learns_everything_without_ending_early() -> None:
+    assert SETTINGS.trained == "all"
+    assert SETTINGS.patience == 0
