@@ -16,6 +16,7 @@ from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE
 
 DIAMETER_ATTRIBUTE = "MedSAM2Slicer.Diameter"
 LONG, SHORT = "long", "short"
+END_SIZE_PERCENT, TEXT_SIZE_PERCENT = 1.5, 2.5
 
 
 def linesOf(segmentationNode, segmentId: str) -> dict[str, object]:
@@ -66,13 +67,16 @@ def _newLine(segmentationNode, segmentId: str, kind: str):
     node.CreateDefaultDisplayNodes()
     node.SetLocked(True)
     display = node.GetDisplayNode()
-    display.SetPointLabelsVisibility(False)
-    display.SetPropertiesLabelVisibility(True)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(True)
+    display.SetGlyphScale(END_SIZE_PERCENT)
+    display.SetTextScale(TEXT_SIZE_PERCENT)
+    display.SetVisibility3D(False)
     return node
 
 
 def _place(node, name: str, diameter: Diameter) -> None:
-    """Nothing is written where nothing changes, so that nobody is told of it."""
+    """Nothing is written where nothing changes, so that nobody is told of it. The length stands at the second end."""
     if node.GetName() != name:
         node.SetName(name)
     ends = (diameter.start_world, diameter.end_world)
@@ -85,6 +89,9 @@ def _place(node, name: str, diameter: Diameter) -> None:
         node.GetNthControlPointPositionWorld(number, position)
         if max(abs(one - other) for one, other in zip(position, end)) > 1e-6:
             node.SetNthControlPointPositionWorld(number, *end)
+    for number, text in enumerate(("", _("{length} mm").format(length=f"{diameter.length_mm:.1f}"))):
+        if node.GetNthControlPointLabel(number) != text:
+            node.SetNthControlPointLabel(number, text)
 
 
 def _name(lesion: str, kind: str) -> str:

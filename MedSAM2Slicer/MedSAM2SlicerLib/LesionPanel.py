@@ -28,6 +28,7 @@ from MedSAM2SlicerLib.LesionTable import (
 from MedSAM2SlicerLib.MeasuresPanel import MeasuresPanel
 from MedSAM2SlicerLib.PostProcessPanel import PostProcessPanel
 from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, allPrompts
+from MedSAM2SlicerLib.RecistPanel import RecistPanel
 from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
 from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
 from MedSAM2SlicerLib.SegmentTerms import TISSUE_TERM, applyTermOfName, termOf
@@ -47,6 +48,8 @@ class LesionPanel:
         self._table = LesionTable()
         self.measures = MeasuresPanel(os.path.join(os.path.dirname(uiFile), "MeasuresPanel.ui"), controller)
         self.ui.measuresLayout.addWidget(self.measures.widget)
+        self.recist = RecistPanel(os.path.join(os.path.dirname(uiFile), "RecistPanel.ui"), controller)
+        self.ui.recistLayout.addWidget(self.recist.widget)
         self.tidying = PostProcessPanel(os.path.join(os.path.dirname(uiFile), "PostProcessPanel.ui"), controller)
         self.ui.tidyingLayout.addWidget(self.tidying.widget)
         self._list = LesionList(self.ui.lesionTable, os.path.join(os.path.dirname(uiFile), "..", "Icons"))
@@ -80,7 +83,7 @@ class LesionPanel:
             self.widget.setEnabled(False)
             return
         segment, ui = self._segment(), self.ui
-        self.widget.setEnabled(self._segmentation() is not None)
+        self.widget.setEnabled(self._parameters is not None)
         for button in (ui.previousButton, ui.nextButton, ui.show3dButton, ui.editButton, ui.deleteButton):
             button.setEnabled(segment is not None)
         self.tidying.widget.setEnabled(segment is not None)
@@ -232,8 +235,8 @@ class LesionPanel:
             return
         segmentationNode = self._segmentation()
         self._controller.chooseSegment(segmentId)
-        center_ras = segmentationNode.GetSegmentCenterRAS(segmentId)
-        if center_ras is not None and self._table.volumeMl(segmentationNode, segmentId):
+        if self._table.volumeMl(segmentationNode, segmentId):
+            center_ras = segmentationNode.GetSegmentCenterRAS(segmentId)
             slicer.modules.markups.logic().JumpSlicesToLocation(*center_ras, False)
 
     def _showRows(self) -> None:

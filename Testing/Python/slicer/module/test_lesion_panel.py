@@ -86,7 +86,8 @@ def segment_editor(monkeypatch, module):
 
 
 def test_without_a_lesion_there_is_nothing_to_do(module):
-    assert not module.widget.lesionPanel.widget.enabled
+    for button in (panel(module).nextButton, panel(module).deleteButton, panel(module).editButton):
+        assert not button.enabled
     assert panel(module).summaryLabel.text == ""
 
 
