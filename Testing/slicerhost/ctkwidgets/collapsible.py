@@ -98,8 +98,10 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):
     def paintEvent(self, event: QtGui.QPaintEvent) -> None:
         title = QtCore.QRect(0, 0, self.width, self._TITLE_HEIGHT)
         painter = QtGui.QPainter(self)
-        painter.fillRect(title, QtGui.QColor(225, 228, 233))
-        painter.setPen(QtGui.QColor(40, 40, 40))
+        window = self.palette.color(QtGui.QPalette.ColorRole.Window)
+        is_dark = window.lightness() < 128
+        painter.fillRect(title, window.lighter(150) if is_dark else QtGui.QColor(225, 228, 233))
+        painter.setPen(QtGui.QColor(230, 230, 230) if is_dark else QtGui.QColor(40, 40, 40))
         centred = QtCore.Qt.AlignmentFlag.AlignVCenter
         painter.drawText(title.adjusted(6, 0, 0, 0), centred, "\u25b8" if self._collapsed else "\u25be")
         painter.drawText(title.adjusted(22, 0, 0, 0), centred, self.text)
