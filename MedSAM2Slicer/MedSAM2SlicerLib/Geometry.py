@@ -69,6 +69,12 @@ class VolumeFrame:
         index = math.floor(self.ijkFromWorld(np.atleast_2d(point_world))[0][along] + 0.5)
         return index if 0 <= index < self.shape_ijk[along] else None
 
+    def sliceThicknessMm(self, axis: str, at_world: np.ndarray) -> float:
+        """From one slice along an axis to the next, in world and around a point."""
+        along = AXES.index(axis)
+        step = self._axesInWorld(at_world)[along]
+        return abs(float(step @ self.sliceNormals(at_world)[along]))
+
     def sliceNormals(self, at_world: np.ndarray) -> list[np.ndarray]:
         """Unit normals, in world and around a point, of the slices along I, J and K."""
         columns = self._axesInWorld(at_world)

@@ -12,6 +12,7 @@ BOX, LASSO, MASK = "box", "lasso", "mask"
 POSITIVE, NEGATIVE = "positive", "negative"
 SCRIBBLE, NEGATIVE_SCRIBBLE = "scribble", "negativeScribble"
 KINDS = (BOX, LASSO, MASK, POSITIVE, NEGATIVE, SCRIBBLE, NEGATIVE_SCRIBBLE)
+CURVES = (LASSO, MASK, SCRIBBLE, NEGATIVE_SCRIBBLE)
 # Of each of these groups a slice has one: what is drawn later takes its place.
 ONE_ON_A_SLICE = ((BOX, LASSO), (MASK,))
 PlacedPrompt = Union[BoxPrompt, LassoPrompt, MaskPrompt, PointPrompt, ScribblePrompt]

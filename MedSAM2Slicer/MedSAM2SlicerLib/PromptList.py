@@ -1,7 +1,7 @@
 """The list of the segment's prompts in the panel.
 
-A click shows the slice, the button or the Delete key removes a prompt. The chosen prompt is lighter in the views, and
-a click on a prompt in a view chooses it.
+A click shows the slice, the button or the Delete key removes a prompt. The views show the prompts of this list, those
+of other segments are hidden; the chosen one is lighter, and a click on a prompt in a view chooses it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Optional
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.PromptKinds import kindTitle
-from MedSAM2SlicerLib.PromptMarkups import axisOf, chooseOnly, kindOf, orderOf, sliceOf
+from MedSAM2SlicerLib.PromptMarkups import axisOf, kindOf, orderOf, showOnly, sliceOf
 
 
 class PromptList:
@@ -61,10 +61,10 @@ class PromptList:
         return self._nodes[row] if 0 <= row < len(self._nodes) else None
 
     def _showChosen(self) -> None:
-        chosen = (self._selected(), tuple(self._nodes))
+        chosen = (tuple(self._nodes), self._selected())
         if chosen != self._chosen:
             self._chosen = chosen
-            chooseOnly(*chosen)
+            showOnly(*chosen)
 
     def _fill(self, titles: list[str]) -> None:
         wasBlocked = self._list.blockSignals(True)

@@ -15,8 +15,8 @@ import slicer
 from medsam2_protocol.prompts import slice_of_prompt
 from MedSAM2SlicerLib.Geometry import VolumeFrame
 from MedSAM2SlicerLib.PromptForms import FORMS, pointsWorld
-from MedSAM2SlicerLib.PromptKinds import BOX, KINDS, ONE_ON_A_SLICE, PlacedPrompt, kindOfPrompt, kindTitle
-from MedSAM2SlicerLib.PromptStyle import setChosen, style
+from MedSAM2SlicerLib.PromptKinds import BOX, CURVES, KINDS, ONE_ON_A_SLICE, PlacedPrompt, kindOfPrompt, kindTitle
+from MedSAM2SlicerLib.PromptStyle import setChosen, showOnSlice, style
 
 PROMPT_ATTRIBUTE = "MedSAM2Slicer.Prompt"
 AXIS_ATTRIBUTE = "MedSAM2Slicer.SliceAxis"
@@ -75,7 +75,10 @@ def allPrompts() -> list:
 def placePrompt(node, volumeNode, prompt: PlacedPrompt) -> None:
     """Put a markup where a prompt of a volume is, under the volume's parent transform."""
     follow(node, volumeNode)
-    FORMS[kindOf(node)].place(node, VolumeFrame(volumeNode), prompt)
+    frame = VolumeFrame(volumeNode)
+    FORMS[kindOf(node)].place(node, frame, prompt)
+    if kindOf(node) in CURVES:
+        showOnSlice(node, frame.sliceThicknessMm(axisOf(node), pointsWorld(node)[0]))
 
 
 def follow(node, volumeNode) -> None:
@@ -113,10 +116,12 @@ def isEmptied(node) -> bool:
     return FORMS[kindOf(node)].isEmptied(node)
 
 
-def chooseOnly(chosen, nodes) -> None:
-    """Show in the views which of these prompts is chosen in the list; `chosen` may be None."""
-    for node in nodes:
+def showOnly(nodes, chosen) -> None:
+    """Of all prompts show these, and make the one stand out that is chosen in the list; `chosen` may be None."""
+    for node in allPrompts():
         setChosen(node, kindOf(node), node is chosen)
+        if node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(node in nodes)
 
 
 def kindOf(node) -> str:

@@ -38,6 +38,15 @@ def style(node, kind: str) -> None:
     setChosen(node, kind, False)
 
 
+def showOnSlice(node, thickness_mm: float) -> None:
+    """Draw the line of a curve where it lies, and not faintly in the neighbouring slices and in views across it."""
+    displayNode = node.GetDisplayNode()
+    displayNode.SetLineColorFadingStart(0.45 * thickness_mm)
+    displayNode.SetLineColorFadingEnd(0.5 * thickness_mm)
+    displayNode.SetLineColorFadingSaturation(1.0)
+    displayNode.SetLineColorFadingHueOffset(0.0)
+
+
 def setChosen(node, kind: str, isChosen: bool) -> None:
     """Whether it is the one chosen in the list. Nothing is told to anybody where nothing changes."""
     displayNode = node.GetDisplayNode()

@@ -107,6 +107,38 @@ def test_a_prompt_pressed_in_a_view_is_chosen_in_the_list(shown, mouse, wait_unt
     assert shown.ui.promptList.currentRow == 1
 
 
+def test_the_views_show_the_prompts_of_the_chosen_segment(shown, wait_until):
+    wait_until(lambda: not shown.controller.isBusy)
+    first, nodes = shown.parameters.segmentId, shown.controller.promptNodes()
+    assert all(node.GetDisplayNode().GetVisibility() for node in nodes)
+    shown.ui.addSegmentButton.click()
+    assert not any(node.GetDisplayNode().GetVisibility() for node in nodes)
+    shown.controller.chooseSegment(first)
+    assert all(node.GetDisplayNode().GetVisibility() for node in nodes)
+
+
+def red_view():
+    import slicer
+
+    slicer.app.processEvents()
+    return slicer.app.layoutManager().sliceWidget("Red").sliceView().hostPixels().astype(int)
+
+
+def test_a_lasso_is_drawn_on_its_own_slice_only(shown, mouse, wait_until):
+    import slicer
+
+    wait_until(lambda: not shown.controller.isBusy)
+    shown.ui.promptList.setCurrentRow(0)
+    drawn = {}
+    for k in (9.0, 10.0, 11.0):
+        slicer.modules.markups.logic().JumpSlicesToLocation(22.0, 20.0, k, False)
+        red, green, blue = np.moveaxis(red_view(), -1, 0)
+        drawn[k] = int(((red > 200) & (green > 150) & (blue < 190) & (red > blue + 60)).sum())
+    assert drawn[10.0] > 200
+    assert drawn[9.0] < 20
+    assert drawn[11.0] < 20
+
+
 def test_choosing_a_prompt_changes_nothing_that_is_asked_or_undone(shown, wait_until):
     wait_until(lambda: not shown.controller.isBusy)
     shown.ui.promptList.setCurrentRow(0)
