@@ -7,7 +7,7 @@ correction costs no encoding, and its neighbours are known in these frames too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medsam2_engine.backends.base import Backend
@@ -24,6 +24,14 @@ SAME_OBJECT = 0.3  # overlap over union of a new box with that of the mask seen 
 Seen = Mapping[int, Sighting]
 
 
+@dataclass(frozen=True)
+class Reply:
+    """The model's answer, and the mask (rows, columns) that a person and the model have come to."""
+
+    answer: FrameMask
+    mask: Mask
+
+
 class Answers:
     """Makes the anchors of one request. `encode` gives the features of a slice in frames."""
 
@@ -38,10 +46,8 @@ class Answers:
     def prompted(self, index: int, prompts: SlicePrompts, seen: Seen) -> Anchor:
         """The model's answer to the prompts of a slice; a drawn mask alone stands as it was drawn."""
         frames = self._frames_seen(index, prompts, seen) or self._best_look(index, prompts)
-        answer = self._answer(frames, index, prompts)
-        if prompts.mask is not None and not prompts.clicks:
-            return Anchor(index, prompts.mask, Look(frames, answer))
-        return Anchor(index, prompts.obeyed(self._on_slice(frames, answer)), Look(frames, answer))
+        reply = self._reply(frames, index, prompts)
+        return Anchor(index, prompts.obeyed(reply.mask), Look(frames, reply.answer))
 
     def _frames_seen(self, index: int, prompts: SlicePrompts, seen: Seen) -> FrameStack | None:
         """The frames in which the slice was seen, if what was prompted is the object seen there and inside them."""
@@ -61,26 +67,27 @@ class Answers:
         if len(looks) == 1:
             return looks[0]
         first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)], strokes=())
-        masks = [self._on_slice(look, self._answer(look, index, first)) for look in looks]
+        masks = [self._reply(look, index, first).mask for look in looks]
         scores = [separation(self._slices.slice(index), mask) for mask in masks]
         return looks[scores.index(max(scores))]
 
-    def _answer(self, frames: FrameStack, index: int, prompts: SlicePrompts) -> FrameMask:
-        """The mask after all prompts of a slice, one click or scribble after the other, as they were made."""
+    def _reply(self, frames: FrameStack, index: int, prompts: SlicePrompts) -> Reply:
+        """To all prompts of a slice, one click or scribble after the other, as they were made."""
         features = self._encode(frames, index)
-        framing, grid = self._backend.framing, frames.grid
-        answer = None
+        reply = None
         if prompts.mask is not None:
-            answer = self._backend.from_mask(features, grid.mask_in_frame(prompts.mask))
+            answer = self._backend.from_mask(features, frames.grid.mask_in_frame(prompts.mask))
+            reply = Reply(answer, prompts.mask)
         elif prompts.box is not None:
-            answer = self._backend.prompt(features, framing.points(grid, prompts.box, ()))
+            points = self._backend.framing.points(frames.grid, prompts.box, ())
+            reply = self._as_answered(frames, self._backend.prompt(features, points))
             if prompts.lasso is not None:
-                answer = self._overruled(frames, index, answer, self._on_slice(frames, answer) & prompts.lasso)
+                reply = self._overruled(frames, index, reply, reply.mask & prompts.lasso)
         for count, stroke in prompts.turns:
             if count >= _first_clicks(prompts):
-                answer = self._corrected(frames, index, prompts, count, stroke, answer)
-        assert answer is not None, "prompts_by_slice lets no empty prompts through"
-        return answer
+                reply = self._corrected(frames, index, prompts, count, stroke, reply)
+        assert reply is not None, "prompts_by_slice lets no empty prompts through"
+        return reply
 
     def _corrected(
         self,
@@ -89,31 +96,33 @@ class Answers:
         prompts: SlicePrompts,
         count: int,
         stroke: Stroke | None,
-        before: FrameMask | None,
-    ) -> FrameMask:
-        """The mask after the first `count` clicks, the last of which are those of `stroke`, if it was one.
+        before: Reply | None,
+    ) -> Reply:
+        """To the first `count` clicks, the last of which are those of `stroke`, if it was one.
 
         A scribble is answered from all that is known and not as a refinement: what it does not touch stays anyhow.
         """
         framing = self._backend.framing
         points = framing.points(frames.grid, prompts.box, prompts.clicks_for(count, framing.stroke_clicks))
         refines = before is not None and (stroke is None or prompts.box is None)
-        previous = before.logits if before is not None and refines else None
-        answer = self._backend.prompt(self._encode(frames, index), points, previous)
+        previous = before.answer.logits if before is not None and refines else None
+        reply = self._as_answered(frames, self._backend.prompt(self._encode(frames, index), points, previous))
         if stroke is None:
-            return answer
-        mask_before = self._on_slice(frames, before) if before is not None else None
-        return self._overruled(frames, index, answer, as_drawn(mask_before, self._on_slice(frames, answer), stroke))
+            return reply
+        drawn = as_drawn(before.mask if before is not None else None, reply.mask, stroke)
+        return self._overruled(frames, index, reply, drawn)
 
-    def _overruled(self, frames: FrameStack, index: int, answer: FrameMask, mask: Mask) -> FrameMask:
-        """The answer with another mask, the person's; how sure the model was stays known."""
+    def _as_answered(self, frames: FrameStack, answer: FrameMask) -> Reply:
+        return Reply(answer, mask_on_slice(frames, answer, self._slices, gated=False))
+
+    def _overruled(self, frames: FrameStack, index: int, reply: Reply, mask: Mask) -> Reply:
+        """With the person's mask in place of the model's; how sure the model was stays known."""
         drawn = self._backend.from_mask(self._encode(frames, index), frames.grid.mask_in_frame(mask))
         if not mask.any():
-            return drawn
-        return replace(drawn, object_score=answer.object_score, predicted_iou=answer.predicted_iou)
-
-    def _on_slice(self, frames: FrameStack, answer: FrameMask) -> Mask:
-        return mask_on_slice(frames, answer, self._slices, gated=False)
+            return Reply(drawn, mask)
+        sureness = reply.answer
+        answer = replace(drawn, object_score=sureness.object_score, predicted_iou=sureness.predicted_iou)
+        return Reply(answer, mask)
 
 
 def _first_clicks(prompts: SlicePrompts) -> int:
