@@ -27,8 +27,11 @@ from medsam2_engine.backends.load import framing_of, load_sam2
 from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
+from medsam2_engine.finetune.clip_sources import batch_of
 from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.initialisation import initialise
 from medsam2_engine.finetune.losses import CROSS_ENTROPY
+from medsam2_engine.finetune.probes import Probes
 from medsam2_engine.finetune.pseudo_objects import pseudo_clip
 from medsam2_engine.finetune.settings import ALL, Settings
 from medsam2_engine.finetune.shapes import shape_clip
@@ -130,22 +133,26 @@ def make_clips(data: Path, state: Path, seed: int, shards: int) -> None:
         print(f"{path.name}: {(time.monotonic() - began) / PER_SHARD * 1000:.0f} ms a clip, {kinds}", flush=True)
 
 
-def train(state: Path, steps: int, start: str) -> bool:
-    """Train from the weights of an installed model, or on from the state that is there."""
+def train(state: Path, steps: int, start: str, is_fresh: bool = False) -> bool:
+    """Train from the weights of an installed model, or on from the state that is there.
+
+    is_fresh: take only the model's architecture, and begin with random weights.
+    """
     entry = find_model(start)
     settings = replace(SETTINGS, steps=steps)
     folder = state / "training"
     folder.mkdir(parents=True, exist_ok=True)
     pool = ClipPool(state / "clips")
     print(f"{len(pool)} clips", flush=True)
-    training = Training(
-        load_sam2(entry, entry),
-        pool,
-        framing_of(entry.input_policy),
-        settings,
-        folder,
-        rhythm=Rhythm(log=25, checkpoint_s=120),
-    )
+    model, framing, probes = load_sam2(entry, entry), framing_of(entry.input_policy), None
+    if is_fresh:
+        typical = batch_of(
+            np.random.default_rng(settings.seed), pool, framing, replace(settings, frames=48, lengths=(1,))
+        )
+        initialise(model, typical.pixels[:, 0], settings.seed)
+        probes = Probes(model.config.hidden)
+    rhythm = Rhythm(log=25, checkpoint_s=120)
+    training = Training(model, pool, framing, settings, folder, rhythm=rhythm, probes=probes)
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stopped.append(signum))
@@ -164,6 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("state", type=Path)
     training.add_argument("--steps", type=int, default=3000)
     training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
+    training.add_argument("--fresh", action="store_true", help="begin with random weights")
     items = commands.add_parser("items", help="list what is learnt from")
     items.add_argument("data", type=Path)
     options = parser.parse_args(arguments)
@@ -175,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for case in allowed_cases(options.data):
             print(json.dumps({"id": case.id, "licence": case.licence, "source": case.source, "sha256": case.sha256}))
     else:
-        train(options.state, options.steps, options.start)
+        train(options.state, options.steps, options.start, options.fresh)
     return 0
 
 

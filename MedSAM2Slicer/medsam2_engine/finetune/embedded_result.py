@@ -38,7 +38,8 @@ def export(state: Path, folder: Path) -> None:
     entry = find_model(START)
     model = load_sam2(entry, entry)
     kept = torch.load(state / "training" / STATE_FILE, map_location="cpu", weights_only=True)
-    missing = model.load_state_dict(kept["average"], strict=False)
+    average = {name: tensor for name, tensor in kept["average"].items() if not name.startswith("probes.")}
+    missing = model.load_state_dict(average, strict=False)
     assert not missing.unexpected_keys, "the state belongs to this architecture"
     write_weights(folder, model, ALL, entry)
     print(f"{folder}: step {kept['step']}")

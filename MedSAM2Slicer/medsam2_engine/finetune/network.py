@@ -60,9 +60,15 @@ def tracked(
     model: Sam2, features: ImageFeatures, recalled: Recollection, points: Points | None, previous: Tensor | None
 ) -> Answers:
     """The answers from what is recalled, and from corrections if there are any."""
+    return followed(model, features, remembering(model, features, recalled), points, previous)
+
+
+def followed(
+    model: Sam2, features: ImageFeatures, frame: Tensor, points: Points | None, previous: Tensor | None
+) -> Answers:
+    """The same for a frame that has looked at its memories already (`remembering`)."""
     count = 0 if points is None else points.labels.shape[1]
     multimask = model.config.wants_multimask(count, tracking=True)
-    frame = remembering(model, features, recalled)
     return _decoded(model, features, frame, points, previous, ALTERNATIVES if multimask else SINGLE)
 
 

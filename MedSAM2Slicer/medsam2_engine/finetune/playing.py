@@ -17,6 +17,7 @@ from medsam2_engine.finetune import network
 from medsam2_engine.finetune.clicks import clicks_on_errors
 from medsam2_engine.finetune.losses import AnswerLoss, LossWeights, answer_loss
 from medsam2_engine.finetune.network import Answers, Points
+from medsam2_engine.finetune.probes import Probes
 from medsam2_engine.finetune.samples import Batch
 from medsam2_engine.finetune.statistics import Statistics
 from medsam2_engine.model.bank import Memory, MemoryBank
@@ -55,20 +56,34 @@ def drawn_play(rng: np.random.Generator, length: int) -> Play:
 
 
 def played(
-    model: Sam2, batch: Batch, play: Play, weights: LossWeights, rng: np.random.Generator, statistics: Statistics
+    model: Sam2,
+    batch: Batch,
+    play: Play,
+    weights: LossWeights,
+    rng: np.random.Generator,
+    statistics: Statistics,
+    probes: Probes | None = None,
 ) -> Tensor:
-    """The mean loss of all answers, a scalar with gradients."""
-    return _Player(model, batch, play, weights, rng, statistics).run()
+    """The mean loss of all answers, and of the probes if there are any: a scalar with gradients."""
+    return _Player(model, batch, play, weights, rng, statistics, probes).run()
 
 
 class _Player:
     def __init__(
-        self, model: Sam2, batch: Batch, play: Play, weights: LossWeights, rng: np.random.Generator, stats: Statistics
+        self,
+        model: Sam2,
+        batch: Batch,
+        play: Play,
+        weights: LossWeights,
+        rng: np.random.Generator,
+        stats: Statistics,
+        probes: Probes | None,
     ) -> None:
         self._model, self._batch, self._play, self._weights = model, batch, play, weights
-        self._rng, self._statistics = rng, stats
+        self._rng, self._statistics, self._probes = rng, stats, probes
         self._bank = MemoryBank(model.config, MANY_SLICES)
         self._losses: list[Tensor] = []
+        self._readings: list[Tensor] = []
 
     def run(self) -> Tensor:
         batch = self._batch
@@ -82,7 +97,8 @@ class _Player:
             else:
                 self._follow(part, slice_, slice_ < length - 1)
         rms = torch.relu(features.coarse.square().mean() - RMS_LIMIT)
-        return torch.stack(self._losses).mean() + RMS_WEIGHT * rms
+        loss = torch.stack(self._losses).mean() + RMS_WEIGHT * rms
+        return loss + torch.stack(self._readings).sum() / length if self._readings else loss
 
     def _begin(self, features: ImageFeatures, is_remembered: bool) -> None:
         batch, truth = self._batch, self._batch.truth[:, 0]
@@ -100,7 +116,10 @@ class _Player:
         if is_remembered:
             present = truth.new_ones(len(truth), dtype=torch.bool)
             pointer = network.pointers(self._model, answers.chosen(which)[1], present)
-            self._bank.add_conditioning(0, network.memories(self._model, features, mask, present, pointer))
+            memory = network.memories(self._model, features, mask, present, pointer)
+            self._bank.add_conditioning(0, memory)
+            if self._probes is not None:
+                self._readings.append(self._probes.of_memory(memory.tokens, mask))
 
     def _correct_first(
         self, features: ImageFeatures, points: Points, answers: Answers, full: Tensor, which: Tensor
@@ -118,8 +137,10 @@ class _Player:
 
     def _follow(self, features: ImageFeatures, slice_: int, is_remembered: bool) -> None:
         index = slice_ + self._play.age
-        recalled = self._bank.select(index)
-        answers = network.tracked(self._model, features, recalled, None, None)
+        frame = network.remembering(self._model, features, self._bank.select(index))
+        if self._probes is not None:
+            self._readings.append(self._probes.of_frame(frame, self._batch.truth[:, slice_]))
+        answers = network.followed(self._model, features, frame, None, None)
         loss, full = self._judge(answers, slice_, f"slice{min(slice_, 4)}")
         is_corrected = slice_ == self._play.corrected
         if is_corrected:
@@ -128,7 +149,7 @@ class _Player:
             xy, labels = clicks_on_errors(shown, truth)
             points = Points(xy[:, None], labels[:, None])
             previous = answers.chosen(loss.best)[0].detach()
-            answers = network.tracked(self._model, features, recalled, points, previous)
+            answers = network.followed(self._model, features, frame, points, previous)
             loss, full = self._judge(answers, slice_, "corrected")
         if is_remembered:
             self._bank.add(index, self._remembered(features, slice_, answers, loss, full, is_corrected))
@@ -144,7 +165,10 @@ class _Player:
         given = self._thrown(self._play.true_memory, truth)
         certainty = torch.where(given[:, None, None], truth, certainty)
         pointer = network.pointers(self._model, answers.chosen(loss.best)[1], present)
-        return network.memories(self._model, features, certainty, present, pointer)
+        memory = network.memories(self._model, features, certainty, present, pointer)
+        if self._probes is not None:
+            self._readings.append(self._probes.of_memory(memory.tokens, certainty))
+        return memory
 
     def _judge(self, answers: Answers, slice_: int, name: str) -> tuple[AnswerLoss, Tensor]:
         """Take the loss; returns it with the best candidate's logits at full size, (B, S, S), without gradients."""

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from medsam2_engine.finetune.clip_sources import ClipSource, batch_of
 from medsam2_engine.finetune.playing import drawn_play, played
+from medsam2_engine.finetune.probes import Probes
 from medsam2_engine.finetune.settings import Settings
 from medsam2_engine.finetune.statistics import Statistics
 from medsam2_engine.finetune.team import Alone, Team
@@ -66,6 +67,7 @@ class Training:
         team: Team | None = None,
         device: str = "cpu",
         data_digest: str = "",
+        probes: Probes | None = None,
     ) -> None:
         """validate: the score of the averaged weights on cases kept apart, higher is better.
 
@@ -75,6 +77,9 @@ class Training:
         self.model = model.to(device).train()
         self.settings = settings
         self.parameters = make_trainable(self.model, settings)
+        self._probes = None if probes is None else probes.to(device)
+        if self._probes is not None:
+            self.parameters |= {f"probes.{name}": p for name, p in self._probes.named_parameters()}
         self._source, self._framing, self._folder = source, framing, folder
         self.validate, self._rhythm, self._team = validate, rhythm or Rhythm(), team or Alone()
         self._device = device
@@ -154,7 +159,7 @@ class Training:
         batch = batch_of(rng, self._source, self._framing, self.settings).to(self._device)
         play = drawn_play(rng, batch.truth.shape[1])
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._device == "cuda"):
-            return played(self.model, batch, play, self.settings.losses, rng, self._statistics)
+            return played(self.model, batch, play, self.settings.losses, rng, self._statistics, self._probes)
 
     @torch.no_grad()
     def _update_average(self) -> None:
