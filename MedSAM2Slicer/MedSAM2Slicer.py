@@ -215,7 +215,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _embedLesionPanel(self):
         self.lesionPanel = LesionPanel(self.resourcePath("UI/LesionPanel.ui"), self.controller)
-        self.ui.segmentButton.layout().insertWidget(0, self.lesionPanel.widget)
+        self.ui.lesionsButton.layout().addWidget(self.lesionPanel.widget)
 
     def _embedShortcuts(self):
         self.shortcuts = Shortcuts(

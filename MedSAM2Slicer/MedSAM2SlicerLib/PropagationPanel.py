@@ -19,6 +19,7 @@ class PropagationPanel:
         self._parameters = None
         for title in (_("Both ways"), _("Up only (higher slices)"), _("Down only (lower slices)")):
             ui.directionSelector.addItem(title)
+        ui.rangeButton.collapsed = True
         ui.directionSelector.connect("currentIndexChanged(int)", self.onDirectionChosen)
         ui.fromHereButton.connect("clicked()", lambda: controller.markSlice(True))
         ui.toHereButton.connect("clicked()", lambda: controller.markSlice(False))
@@ -37,9 +38,18 @@ class PropagationPanel:
         if parameters is None:
             return
         ui.rangeLabel.text = marksText(parameters)
+        ui.rangeButton.text = self._summary()
         index = DIRECTIONS.index(parameters.direction) if parameters.direction in DIRECTIONS else 0
         if ui.directionSelector.currentIndex != index:
             ui.directionSelector.setCurrentIndex(index)
+
+    def _summary(self) -> str:
+        """What the folded section says of itself."""
+        marks, direction = marksText(self._parameters), self._parameters.direction
+        if direction not in (UP, DOWN):
+            return _("Range: {marks}").format(marks=marks)
+        way = _("up only") if direction == UP else _("down only")
+        return _("Range: {marks}, {way}").format(marks=marks, way=way)
 
     def onDirectionChosen(self, index: int) -> None:
         if self._parameters is not None and index >= 0 and self._parameters.direction != DIRECTIONS[index]:

@@ -56,6 +56,7 @@ def test_the_range_is_marked_from_the_slice_that_is_shown(shown, wait_until, scr
     slicer.app.processEvents()
     slicer.util.mainWindow().grab().save(str(screenshots / "range.png"))
     assert shown.ui.rangeLabel.text == "From K9 to K12"
+    assert shown.ui.rangeButton.text == "Range: From K9 to K12"
     assert propagated(shown, wait_until) == [9, 10, 11, 12]
     assert (shown.asked[-1].first, shown.asked[-1].last) == (9, 12)
 
@@ -102,6 +103,7 @@ def test_marks_and_direction_are_saved_with_the_scene(shown, wait_until, tmp_pat
     shown.widget.enter()
     assert shown.ui.directionSelector.currentIndex == 1
     assert "K9" in shown.ui.rangeLabel.text
+    assert shown.ui.rangeButton.text.endswith(", up only")
 
 
 def cancelled(module, fake_engine, wait_until):
@@ -121,7 +123,7 @@ def test_what_came_of_a_cancelled_run_can_be_kept_and_undone(shown, fake_engine,
     came = cancelled(shown, fake_engine, wait_until)
     slicer.app.processEvents()
     slicer.util.mainWindow().grab().save(str(screenshots / "cancelled.png"))
-    assert shown.ui.keepButton.visible
+    assert shown.ui.keepButton.visible, shown.ui.messageLabel.text
     shown.ui.keepButton.click()
     kept = shown.mask(shown.volume)
     assert (kept >= came).all()
