@@ -39,7 +39,7 @@ def drawLines(segmentationNode, segmentId: str, measures: Optional[Measures]) ->
     for kind, diameter in ((LONG, measures.longAxis), (SHORT, measures.shortAxis)):
         node = drawn.get(kind) or _newLine(segmentationNode, segmentId, kind)
         _place(node, _name(segment.GetName(), kind), diameter)
-        node.GetDisplayNode().SetSelectedColor(*segment.GetColor())
+        node.GetDisplayNode().SetSelectedColor(*[(1.0 + value) / 2 for value in segment.GetColor()])
 
 
 def removeLines(segmentationNode, segmentId: str) -> None:

@@ -72,6 +72,7 @@ class LesionPanel:
         self._snapshot = None
         self._list.closeEditors()
         self.measures.setParameters(parameters)
+        self.recist.setParameters(parameters)
         self.update()
 
     def update(self) -> None:

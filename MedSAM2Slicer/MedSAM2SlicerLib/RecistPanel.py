@@ -22,9 +22,12 @@ class RecistPanel:
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._controller = controller
-        self.ui.lineSelector.setMRMLScene(slicer.mrmlScene)
         self.ui.drawLineButton.connect("clicked()", self.onDrawClicked)
         self.ui.segmentLineButton.connect("clicked()", self.onSegmentClicked)
+
+    def setParameters(self, parameters) -> None:
+        """Without them there is no scene to choose a line from."""
+        self.ui.lineSelector.setMRMLScene(slicer.mrmlScene if parameters is not None else None)
 
     def onDrawClicked(self) -> None:
         """A new line; the next two clicks in a view are its ends."""

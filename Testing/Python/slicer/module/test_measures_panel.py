@@ -221,13 +221,16 @@ def test_nothing_is_measured_while_a_propagation_writes(shown, fake_engine, add_
     wait_until(lambda: not shown.controller.isBusy)
     wait_until(lambda: "mm" in ui(shown).measuresLabel.text)
     before = ui(shown).measuresLabel.text
-    shown.controller.propagate()
     seen = set()
-    while shown.controller.isPropagating:
-        wait_until(lambda: True)
-        import slicer
+    label = ui(shown).measuresLabel
+    write = shown.widget.lesionPanel.measures._show
 
-        slicer.app.processEvents()
-        seen.add(ui(shown).measuresLabel.text)
-    assert seen <= {before}
-    wait_until(lambda: ui(shown).measuresLabel.text != before)
+    def watch(measures):
+        seen.add(shown.controller.isPropagating)
+        write(measures)
+
+    shown.widget.lesionPanel.measures._show = watch
+    shown.controller.propagate()
+    wait_until(lambda: not shown.controller.isBusy)
+    wait_until(lambda: label.text != before)
+    assert seen == {False}
