@@ -7,6 +7,7 @@ they were made: the engine refines a mask in that order, and undo knows a prompt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Optional
 
 import numpy as np
@@ -45,13 +46,19 @@ def addPrompt(volumeNode, segmentationNode, segmentId: str, prompt: PlacedPrompt
     return node
 
 
-def addNewest(volumeNode, segmentationNode, segmentId: str, prompt: PlacedPrompt, axis: str):
-    """A new prompt; where a slice can have only one of a kind, it takes the place of the segment's earlier one."""
-    rivals = next((group for group in ONE_ON_A_SLICE if kindOfPrompt(prompt) in group), ())
-    for node in promptsOf(volumeNode, segmentationNode, segmentId):
-        if kindOf(node) in rivals and (axisOf(node), sliceOf(node)) == (axis, slice_of_prompt(prompt, axis)):
+def addNewest(volumeNode, segmentationNode, segmentId: str, prompts: Sequence[PlacedPrompt], axis: str) -> list:
+    """New prompts, in this order; returns their nodes. Where a slice can have only one of a kind, a new one takes the
+    place of the segment's earlier one."""
+    earlier = promptsOf(volumeNode, segmentationNode, segmentId)
+    places = {place for prompt in prompts for place in _placesOf(kindOfPrompt(prompt), slice_of_prompt(prompt, axis))}
+    for node in earlier:
+        if axisOf(node) == axis and places.intersection(_placesOf(kindOf(node), sliceOf(node))):
             node.GetScene().RemoveNode(node)
-    return addPrompt(volumeNode, segmentationNode, segmentId, prompt, axis)
+    first = 1 + max(map(orderOf, earlier), default=0)
+    return [
+        addPrompt(volumeNode, segmentationNode, segmentId, prompt, axis, first + number)
+        for number, prompt in enumerate(prompts)
+    ]
 
 
 def promptsOf(volumeNode, segmentationNode, segmentId: str) -> list:
@@ -146,3 +153,8 @@ def numberPrompts() -> None:
 
 def _nextOrder(volumeNode, segmentationNode, segmentId: str) -> int:
     return 1 + max([orderOf(node) for node in promptsOf(volumeNode, segmentationNode, segmentId)], default=0)
+
+
+def _placesOf(kind: str, index: Optional[int]) -> list[tuple[tuple[str, ...], Optional[int]]]:
+    """What a prompt shares with its rivals: the group of its kind and its slice; nothing if it has no rivals."""
+    return [(group, index) for group in ONE_ON_A_SLICE if kind in group]

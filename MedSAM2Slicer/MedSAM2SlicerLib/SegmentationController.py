@@ -11,6 +11,7 @@ forgotten when the scene closes or a node they need is deleted. Nothing here wai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 import slicer
@@ -140,20 +141,21 @@ class SegmentationController:
     def onPromptPlaced(self, prompt: PlacedPrompt, axis: str, note: str = "") -> None:
         """`note` says what was left out of the prompt; it is shown with the preview."""
         with self.history.promptStep(_("new prompt")):
-            node = self._addPrompt(prompt, axis)
-        self.previewing.predict(node, note)
+            nodes = self._addPrompts((prompt,), axis)
+        self.previewing.predict(nodes[-1], note)
 
     def addMasks(self, masks: tuple[MaskPrompt, ...], note: str = "") -> None:
         """Masks of slices along one axis as prompts of the chosen segment, in one step; the last is previewed."""
         with self.history.promptStep(_("mask as prompt")):
-            nodes = [self._addPrompt(mask, mask.axis) for mask in masks]
+            nodes = self._addPrompts(masks, masks[0].axis)
         self.previewing.predict(nodes[-1], note)
 
-    def _addPrompt(self, prompt: PlacedPrompt, axis: str):
+    def _addPrompts(self, prompts: Sequence[PlacedPrompt], axis: str) -> list:
         volumeNode, segmentationNode = self.choice.volumeNode, self.choice.require()
-        node = addNewest(volumeNode, segmentationNode, self.choice.segmentId, prompt, axis)
-        self._prompts.follow(node)
-        return node
+        nodes = addNewest(volumeNode, segmentationNode, self.choice.segmentId, prompts, axis)
+        for node in nodes:
+            self._prompts.follow(node)
+        return nodes
 
     def onPromptRefused(self, refusal: Refused) -> None:
         view, remedy = refusal.obliqueView, None
