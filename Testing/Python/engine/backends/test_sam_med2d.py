@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from medsam2_engine import models_command
+from medsam2_engine.backends import sam1
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.backends.sam1 import MED2D, Sam1Backend, build_sam1, sam1_config, vit_of
 from medsam2_engine.backends.sam1_names import to_transformers
@@ -19,7 +20,7 @@ from medsam2_engine.device import Device
 from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.errors import CheckpointError
 from medsam2_engine.models import InputPolicy, find_model
-from sam_med2d_network import BOX, SIZE, STEP, seeded_pixels, seeded_state, small_config
+from sam_med2d_network import BOX, SIZE, STEP, WIDTH, seeded_pixels, seeded_state, small_config
 
 transformers = pytest.importorskip("transformers", reason="SAM 1 runs on transformers")
 if importlib.util.find_spec("segment_anything") is None:
@@ -63,7 +64,7 @@ def test_a_missing_part_of_an_adapter_is_named() -> None:
 
 
 def full_state() -> dict[str, Any]:
-    """Zeros in the names and shapes of the published file."""
+    """The names and shapes of the published file, without numbers."""
     from segment_anything_oracle import segment_anything, weights_of
 
     with segment_anything() as package, torch.device("meta"):
@@ -75,7 +76,7 @@ def full_state() -> dict[str, Any]:
         for axis in "hw":
             shapes[f"image_encoder.blocks.{block}.attn.rel_pos_{axis}"] = torch.Size((2 * side - 1, 64))
         shapes |= {f"image_encoder.blocks.{block}.Adapter.{name}": shape for name, shape in adapter.items()}
-    return {name: torch.zeros(shape) for name, shape in shapes.items()}
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
 def test_the_names_of_the_published_size_are_mapped() -> None:
@@ -93,7 +94,9 @@ def test_its_file_is_recognised_added_and_loaded(
 ) -> None:
     monkeypatch.setenv("MEDSAM2_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("MEDSAM2_CACHE", str(tmp_path / "cache"))
-    torch.save({"model": full_state(), "optimizer": {"step": 3}}, tmp_path / "any.pth")
+    monkeypatch.setitem(sam1._VIT, "sam_vit_b", {"hidden_size": WIDTH})
+    monkeypatch.setattr(sam1, "sam1_config", lambda architecture: small_config())
+    torch.save({"model": seeded_state(), "optimizer": {"step": 3}}, tmp_path / "any.pth")
     assert models_command.main(["add", str(tmp_path / "any.pth"), "--id", "mine"]) == 0
     assert "Recognised as sam_med2d_b" in capsys.readouterr().out
     assert find_model("mine").input_policy == InputPolicy("whole_slice", SIZE)
