@@ -48,6 +48,20 @@ def small_config() -> Any:
     return transformers.SamConfig(vision_config=vision.to_dict(), prompt_encoder_config=prompts.to_dict())
 
 
+def published_shapes() -> dict[str, Tensor]:
+    """The names and shapes of the published file, without numbers."""
+    with segment_anything() as package, torch.device("meta"):
+        shapes = {name: t.shape for name, t in weights_of(package.sam_model_registry["vit_b"]()).items()}
+        adapter = {name: t.shape for name, t in Adapter(768).state_dict().items()}
+    shapes["image_encoder.pos_embed"] = torch.Size((1, 16, 16, 768))
+    for block in range(12):
+        side = 16 if block in (2, 5, 8, 11) else 14
+        for axis in "hw":
+            shapes[f"image_encoder.blocks.{block}.attn.rel_pos_{axis}"] = torch.Size((2 * side - 1, 64))
+        shapes |= {f"image_encoder.blocks.{block}.Adapter.{name}": shape for name, shape in adapter.items()}
+    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
 def _shapes() -> dict[str, Any]:
     """By official name: those of SAM ViT-B in this size, and of an adapter in every block."""
     side, head = SIZE // 16, WIDTH // HEADS

@@ -2,10 +2,9 @@
 
     python Testing/Benchmarks/models_table.py --parity figures.jsonl > table.md
 
-Each checkpoint is written as its authors write it, told by its tensors and loaded, and for SAM 2 once more in
-transformers' layout. Seconds are CPU seconds of one thread for one slice at the entry's size: encoded, and followed
-from its neighbour. `--parity` takes what `MEDSAM2_PARITY=all MEDSAM2_PARITY_REPORT=figures.jsonl pytest
-Testing/Python/engine/model/test_parity.py` has written. Quality cannot be measured so: the weights are random.
+Each checkpoint is written as its authors write it, told by its tensors and loaded, and for SAM 2 and EdgeTAM once more
+in transformers' layout. Seconds are CPU seconds of one thread for one slice at the entry's size: encoded, and followed
+from its neighbour. `--parity` takes what `parity.py` has written. Quality cannot be measured so: weights are random.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,13 @@ from safetensors.torch import save_file
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "MedSAM2Slicer"), str(Path(__file__).parents[1])]
 
+from medsam2_engine.backends.edgetam import load_edgetam  # noqa: E402
+from medsam2_engine.backends.edgetam_names import to_official as edgetam_to_official  # noqa: E402
 from medsam2_engine.backends.load import framing_of, load_backend  # noqa: E402
-from medsam2_engine.backends.sam1 import Sam1Backend, load_sam1  # noqa: E402
+from medsam2_engine.backends.sam1 import MED2D, Sam1Backend, load_sam1  # noqa: E402
 from medsam2_engine.backends.sam2 import Sam2Backend  # noqa: E402
+from medsam2_engine.backends.sam3 import build_sam3  # noqa: E402
+from medsam2_engine.backends.transformers_video import VideoBackend  # noqa: E402
 from medsam2_engine.device import Device  # noqa: E402
 from medsam2_engine.model.architectures import PUBLISHED  # noqa: E402
 from medsam2_engine.model.checkpoint import load_model  # noqa: E402
@@ -35,9 +39,13 @@ from medsam2_engine.model.frame import FramePrompt  # noqa: E402
 from medsam2_engine.model.keys import to_transformers  # noqa: E402
 from medsam2_engine.model.sam2 import Sam2  # noqa: E402
 from medsam2_engine.models import ModelEntry, all_models  # noqa: E402
+from sam_med2d_network import published_shapes as med2d_shapes  # noqa: E402
 from segment_anything_oracle import segment_anything, weights_of  # noqa: E402
+from video_oracles import seeded_edgetam  # noqa: E402
 
 CPU = Device("cpu", "CPU")
+BOTH = "original and transformers"
+EDGETAM_PARAMETERS = 13_895_794  # before its branches are folded
 TITLES = ("id", "architecture", "frame", "parameters", "file", "load test", "parity", "s per slice")
 HEAD = f"| {' | '.join(TITLES)} |\n{'|---' * len(TITLES)}|"
 
@@ -63,8 +71,8 @@ def main() -> None:
     for entry in all_models():
         if options.only not in entry.id:
             continue
-        key = (entry.architecture.replace("sam2.1", "sam2"), entry.input_policy)
-        if key not in done or entry.architecture not in ("", *PUBLISHED):
+        key = (entry.backend, entry.architecture.replace("sam2.1", "sam2"), entry.input_policy.size)
+        if key not in done:
             done[key] = _measure(entry)
         print(_row(entry, done[key], parity), flush=True)
 
@@ -79,17 +87,19 @@ def _measure(entry: ModelEntry) -> Measured:
 
 def _loaded(entry: ModelEntry, folder: Path) -> tuple[Any, str, int]:
     framing = framing_of(entry.input_policy)
-    if not entry.architecture:
-        backend = load_backend(entry.id, "cpu")
-        return backend, "transformers", 3_938_978
     torch.manual_seed(0)
     path = folder / "weights.pt"
     if entry.backend == "sam1":
-        state = _original_sam1_state(entry.architecture)
-        torch.save(state, path)
-        del state
-        model = load_sam1(path, "")
+        model = _loaded_sam1(entry.architecture, path)
         return Sam1Backend(entry.id, model, framing, CPU), "original", _count(model)
+    if entry.backend == "edgetam":
+        model = _loaded_edgetam(entry.input_policy.size, path)
+        return VideoBackend(entry.id, model, framing, CPU), BOTH, EDGETAM_PARAMETERS
+    if entry.backend == "sam3":
+        model = build_sam3(_random(_meta_sam3().state_dict()), _meta_sam3().config.to_dict(), path)
+        return VideoBackend(entry.id, model, framing, CPU), "names and shapes of transformers", _count(model)
+    if not entry.architecture:
+        return load_backend(entry.id, "cpu"), "transformers", 3_938_978
     config = replace(PUBLISHED[entry.architecture], image_size=entry.input_policy.size)
     state = Sam2(config).state_dict()
     torch.save({"model": state}, path)
@@ -98,13 +108,37 @@ def _loaded(entry: ModelEntry, folder: Path) -> tuple[Any, str, int]:
     save_file(renamed, folder / "weights.safetensors")
     model = load_model(folder / "weights.safetensors", image_size=config.image_size)
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
-    return Sam2Backend(entry.id, model, framing, CPU), "original and transformers", _count(model)
+    return Sam2Backend(entry.id, model, framing, CPU), BOTH, _count(model)
 
 
-def _original_sam1_state(architecture: str) -> dict[str, torch.Tensor]:
-    """Random numbers in the names and shapes of an original file, which the package segment-anything knows."""
-    with segment_anything() as package, torch.device("meta"):
-        shapes = weights_of(package.sam_model_registry[architecture.removeprefix("sam_")]())
+def _loaded_sam1(architecture: str, path: Path) -> Any:
+    """From an original file, whose names and shapes the package segment-anything knows."""
+    if architecture == MED2D:
+        shapes = med2d_shapes()
+    else:
+        with segment_anything() as package, torch.device("meta"):
+            shapes = weights_of(package.sam_model_registry[architecture.removeprefix("sam_")]())
+    torch.save(_random(shapes), path)
+    return load_sam1(path, "")
+
+
+def _loaded_edgetam(size: int, path: Path) -> Any:
+    state = seeded_edgetam(size).state_dict()
+    own = {name: tensor.clone() for name, tensor in state.items()}
+    save_file(own, path.with_suffix(".safetensors"))
+    load_edgetam(path.with_suffix(".safetensors"), size)
+    torch.save({"model": edgetam_to_official(state)}, path)
+    return load_edgetam(path, size)
+
+
+def _meta_sam3() -> Any:
+    import transformers
+
+    with torch.device("meta"):
+        return transformers.Sam3TrackerVideoModel(transformers.Sam3TrackerVideoConfig())
+
+
+def _random(shapes: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: 0.02 * torch.randn(shape.shape, device="cpu") for name, shape in shapes.items()}
 
 
@@ -131,11 +165,12 @@ def _parity(path: Path | None) -> dict[tuple[str, int], dict[str, Any]]:
 
 
 def _row(entry: ModelEntry, measured: Measured, parity: dict[tuple[str, int], dict[str, Any]]) -> str:
-    figures = parity.get((entry.architecture, entry.input_policy.size)) or parity.get((entry.architecture, 256))
+    sizes = (entry.input_policy.size, 256)
+    figures = next((found for size in sizes if (found := parity.get((entry.architecture, size)))), None)
     if figures:
         said = f"{figures['logits']:.0e} at {figures['size']} px, {100 * figures['alike']:.4f} % alike"
     else:
-        said = "see below" if entry.backend == "sam1" or not entry.architecture else "not run"
+        said = "see below"
     size = f"{entry.size / 1e6:.0f} MB" if entry.size else f"about {4 * measured.parameters / 1e6:.0f} MB"
     frame = f"{entry.input_policy.size}, {entry.input_policy.kind.replace('_', ' ')}"
     cells = (

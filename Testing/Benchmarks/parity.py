@@ -69,16 +69,16 @@ def _run_sam2(only: str, out: Path) -> None:
 
 
 def _sam1(only: str) -> Iterator[Figures]:
-    with segment_anything() as package:
-        for name in VITS:
-            if only in name:
-                yield _one_vit(package, name)
-                gc.collect()
+    for name in VITS:
+        if only in name:
+            yield _one_vit(name)
+            gc.collect()
 
 
 @torch.inference_mode()
-def _one_vit(package: Any, name: str) -> Figures:
-    original = perturb(package.sam_model_registry[name.removeprefix("sam_")]())
+def _one_vit(name: str) -> Figures:
+    with segment_anything() as package:
+        original = perturb(package.sam_model_registry[name.removeprefix("sam_")]())
     model = build_sam1(weights_of(original), sam1_config(name), Path("seeded.pth"))
     ours = Sam1Backend(name, model, WholeSliceFraming(SIZE), CPU)
     pixels = drifting_disc(1, SIZE)

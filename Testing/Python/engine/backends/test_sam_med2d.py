@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,12 +14,12 @@ from medsam2_engine.backends import sam1
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.backends.sam1 import MED2D, Sam1Backend, build_sam1, sam1_config, vit_of
 from medsam2_engine.backends.sam1_names import to_transformers
-from medsam2_engine.backends.sam_med2d import Adapter, add_adapters
+from medsam2_engine.backends.sam_med2d import add_adapters
 from medsam2_engine.device import Device
 from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.errors import CheckpointError
 from medsam2_engine.models import InputPolicy, find_model
-from sam_med2d_network import BOX, SIZE, STEP, WIDTH, seeded_pixels, seeded_state, small_config
+from sam_med2d_network import BOX, SIZE, STEP, WIDTH, published_shapes, seeded_pixels, seeded_state, small_config
 
 transformers = pytest.importorskip("transformers", reason="SAM 1 runs on transformers")
 if importlib.util.find_spec("segment_anything") is None:
@@ -63,27 +62,11 @@ def test_a_missing_part_of_an_adapter_is_named() -> None:
         build_sam1(state, small_config(), Path("any.pth"))
 
 
-def full_state() -> dict[str, Any]:
-    """The names and shapes of the published file, without numbers."""
-    from segment_anything_oracle import segment_anything, weights_of
-
-    with segment_anything() as package, torch.device("meta"):
-        shapes = {name: t.shape for name, t in weights_of(package.sam_model_registry["vit_b"]()).items()}
-        adapter = {name: t.shape for name, t in Adapter(768).state_dict().items()}
-    shapes["image_encoder.pos_embed"] = torch.Size((1, 16, 16, 768))
-    for block in range(12):
-        side = 16 if block in (2, 5, 8, 11) else 14
-        for axis in "hw":
-            shapes[f"image_encoder.blocks.{block}.attn.rel_pos_{axis}"] = torch.Size((2 * side - 1, 64))
-        shapes |= {f"image_encoder.blocks.{block}.Adapter.{name}": shape for name, shape in adapter.items()}
-    return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-
-
 def test_the_names_of_the_published_size_are_mapped() -> None:
     with torch.device("meta"):
         model = transformers.SamModel(sam1_config(MED2D))
         add_adapters(model)
-    state = full_state()
+    state = published_shapes()
     assert vit_of(state) == MED2D
     expected = {name: tensor.shape for name, tensor in model.state_dict().items()}
     assert {name: tensor.shape for name, tensor in to_transformers(state).items()} == expected
