@@ -52,12 +52,20 @@ def build_sam3(state: Mapping[str, Tensor], entries: Mapping[str, Any], path: Pa
     own = dict(entries.get("tracker_config") or entries)
     try:
         model = library.Sam3TrackerVideoModel(library.Sam3TrackerVideoConfig(**own))
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise CheckpointError(f"{path.parent / 'config.json'} cannot be used: {error}. {AGAIN}") from error
+    except (*_refusals(), TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".:")
+        raise CheckpointError(f"{path.parent / 'config.json'} cannot be used: {reason}. {AGAIN}") from error
     renamed = of_tracker(state)
     require_match(renamed, model.state_dict(), path)
     model.load_state_dict(renamed)
     return model.float().eval()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What transformers raises for an entry of a wrong type."""
+    from huggingface_hub.errors import StrictDataclassError
+
+    return (StrictDataclassError,)
 
 
 def of_tracker(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -93,6 +93,16 @@ def test_another_model_is_refused_by_the_name_it_gives_itself(tmp_path: Path) ->
         load_sam3(tmp_path / "model.safetensors", {"model_type": "sam3"})
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [{"num_maskmem": "seven"}, {"vision_config": 3}, {"memory_attention_hidden_size": 0}],
+)
+def test_a_configuration_that_makes_no_sense_is_one_sentence(small: Any, entries: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError, match=r"config\.json cannot be used: .*\. Download the model again") as refusal:
+        build_sam3(small.state_dict(), small.config.to_dict() | entries, Path("model.safetensors"))
+    assert "\n" not in str(refusal.value)
+
+
 def test_a_file_of_sam3_alone_is_told_to_come_with_its_folder(small: Any, tmp_path: Path, capsys: Any) -> None:
     save_file({name: t.clone() for name, t in whole_sam3(small.state_dict()).items()}, tmp_path / "any.safetensors")
     assert models_command.main(["recognise", str(tmp_path / "any.safetensors")]) == 5
