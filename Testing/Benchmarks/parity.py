@@ -2,9 +2,11 @@
 
     python Testing/Benchmarks/parity.py sam1 edgetam sam2 --out figures.jsonl
     python Testing/Benchmarks/parity.py sam1 --only sam_vit_b --out figures.jsonl
+    python Testing/Benchmarks/parity.py edgetam --size 256 --out figures.jsonl
 
 sam1: every ViT at 1024 pixels against segment-anything: features, box, point, two points, a correction, the next slice.
-edgetam: 40 frames at 1024 pixels against transformers' session, with a correction on the twentieth, and in reverse.
+edgetam: 40 frames at 1024 pixels, or at `--size`, against transformers' session, with a second prompted frame, and in
+reverse.
 sam2: `test_parity.py` with MEDSAM2_PARITY=all: every size at 256 pixels, MedSAM2's at 512, 40 frames both ways.
 Weights are seeded, since none can be assumed here. Seconds are CPU seconds of one thread to encode one slice.
 """
@@ -49,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("families", nargs="+", choices=("sam1", "edgetam", "sam2"))
     parser.add_argument("--only", default="", help="architectures whose name holds this")
+    parser.add_argument("--size", type=int, default=SIZE, help="EdgeTAM's frame, a multiple of 256 pixels")
     parser.add_argument("--out", type=Path, required=True, help="figures are added to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -56,7 +59,7 @@ def main() -> None:
         if family == "sam2":
             _run_sam2(options.only, options.out)
             continue
-        for figures in {"sam1": _sam1, "edgetam": _edgetam}[family](options.only):
+        for figures in _sam1(options.only) if family == "sam1" else [_edgetam(options.size)]:
             with options.out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(figures) + "\n")
 
@@ -91,12 +94,12 @@ def _one_vit(name: str) -> Figures:
     def theirs(prompt: FramePrompt, mask: Tensor | None, best_of_three: bool = False) -> Tensor:
         return their_answer(original, features.embedding, prompt, mask, best_of_three)
 
-    for prompt in (_box(), _clicks(1), _clicks(2)):
+    for prompt in (_box(pixels), _clicks(1, pixels), _clicks(2, pixels)):
         alone = len(prompt.labels) == 1
         comparison.add(ours.prompt(features, prompt).logits, theirs(prompt, None, best_of_three=alone))
-    first = ours.prompt(features, _clicks(1)).logits
+    first = ours.prompt(features, _clicks(1, pixels)).logits
     dense = first[None, None].clamp(-32, 32)
-    comparison.add(ours.prompt(features, _clicks(2), first).logits, theirs(_clicks(2), dense))
+    comparison.add(ours.prompt(features, _clicks(2, pixels), first).logits, theirs(_clicks(2, pixels), dense))
     comparison.add(*_next_slice(ours, features, theirs))
     return _figures(name, difference, seconds, comparison)
 
@@ -113,12 +116,11 @@ def _next_slice(ours: Sam1Backend, features: Any, theirs: Any) -> tuple[Tensor, 
 
 
 @torch.inference_mode()
-def _edgetam(only: str) -> Iterator[Figures]:
-    if only not in "edgetam":
-        return
-    original = seeded_edgetam(SIZE)
-    ours = VideoBackend("edgetam", build_edgetam(original.state_dict(), SIZE, Path("seeded.pt")), None, CPU)
-    frames = drifting_disc(FRAMES, SIZE)
+def _edgetam(size: int) -> Figures:
+    original = seeded_edgetam(size)
+    model = build_edgetam(original.state_dict(), size, Path("seeded.pt"))
+    ours = VideoBackend("edgetam", model, WholeSliceFraming(size), CPU)
+    frames = drifting_disc(FRAMES, size)
     start = time.process_time()
     features = [ours.encode(frame[None]) for frame in frames]
     seconds = (time.process_time() - start) / FRAMES
@@ -128,16 +130,16 @@ def _edgetam(only: str) -> Iterator[Figures]:
         float((ours_.flatten(2).permute(2, 0, 1) - theirs).abs().max())
         for ours_, theirs in zip(maps, their_maps, strict=True)
     )
-    comparison = Comparison(SIZE)
+    comparison = Comparison(size)
     _forward(original, ours, frames, features, comparison)
     _in_reverse(original, ours, frames, features, comparison)
-    yield _figures("edgetam", difference, seconds, comparison)
+    return _figures("edgetam", difference, seconds, comparison)
 
 
 def _forward(original: Any, ours: VideoBackend, frames: Tensor, features: Any, comparison: Comparison) -> None:
     """The first object: a box, and two clicks on a later frame."""
     session, tracker = TheirSession(original, frames), ours.tracker(FRAMES, reverse=False)
-    for first, prompt, end in ((0, _box(), CORRECTED), (CORRECTED, _clicks(2), FRAMES)):
+    for first, prompt, end in ((0, _box(frames), CORRECTED), (CORRECTED, _clicks(2, frames), FRAMES)):
         answer = ours.prompt(features[first], prompt)
         comparison.add(answer.logits, session.prompt(first, prompt))
         tracker.condition(first, features[first], answer)
@@ -150,25 +152,27 @@ def _in_reverse(original: Any, ours: VideoBackend, frames: Tensor, features: Any
     """The second object: a click on the last frame, followed to the first."""
     last = FRAMES - 1
     session, tracker = TheirSession(original, frames), ours.tracker(FRAMES, reverse=True)
-    session.prompt(last, _clicks(1))
-    tracker.condition(last, features[last], ours.prompt(features[last], _clicks(1)))
+    click = _clicks(1, frames)
+    session.prompt(last, click)
+    tracker.condition(last, features[last], ours.prompt(features[last], click))
     for frame in range(last - 1, -1, -1):
         theirs = session.follow(range(frame, frame - 1, -1))[frame]
         comparison.add(tracker.track(frame, features[frame]).gated_logits, theirs)
 
 
-def _box() -> FramePrompt:
-    return FramePrompt(torch.tensor([[0.3, 0.35], [0.6, 0.64]]) * SIZE, torch.tensor([2, 3]))
+def _box(frames: Tensor) -> FramePrompt:
+    return FramePrompt(torch.tensor([[0.3, 0.35], [0.6, 0.64]]) * frames.shape[-1], torch.tensor([2, 3]))
 
 
-def _clicks(count: int) -> FramePrompt:
-    return FramePrompt((torch.tensor([[0.45, 0.5], [0.8, 0.55]]) * SIZE)[:count], torch.tensor([1, 0])[:count])
+def _clicks(count: int, frames: Tensor) -> FramePrompt:
+    places = torch.tensor([[0.45, 0.5], [0.8, 0.55]]) * frames.shape[-1]
+    return FramePrompt(places[:count], torch.tensor([1, 0])[:count])
 
 
 def _figures(name: str, features: float, seconds: float, comparison: Comparison) -> Figures:
     return {
         "architecture": name,
-        "size": SIZE,
+        "size": comparison.size,
         "features": features,
         "logits": comparison.difference,
         "alike": comparison.alike,

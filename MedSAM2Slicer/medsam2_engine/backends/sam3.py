@@ -52,7 +52,7 @@ def build_sam3(state: Mapping[str, Tensor], entries: Mapping[str, Any], path: Pa
     own = dict(entries.get("tracker_config") or entries)
     try:
         model = library.Sam3TrackerVideoModel(library.Sam3TrackerVideoConfig(**own))
-    except (*_refusals(), TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+    except _refusals() as error:
         reason = str(error).strip().splitlines()[0].rstrip(".:")
         raise CheckpointError(f"{path.parent / 'config.json'} cannot be used: {reason}. {AGAIN}") from error
     renamed = of_tracker(state)
@@ -62,10 +62,10 @@ def build_sam3(state: Mapping[str, Tensor], entries: Mapping[str, Any], path: Pa
 
 
 def _refusals() -> tuple[type[Exception], ...]:
-    """What transformers raises for an entry of a wrong type."""
+    """What transformers raises for entries that make no sense."""
     from huggingface_hub.errors import StrictDataclassError
 
-    return (StrictDataclassError,)
+    return StrictDataclassError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError
 
 
 def of_tracker(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
