@@ -161,7 +161,12 @@ def no_object_anywhere(at):
 
 
 def box_outside(at):
-    at.draw((46, 2, 10), (48, 10, 10))
+    import slicer
+
+    view = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    width, height, depth = view.GetFieldOfView()
+    view.SetFieldOfView(2 * width, 2 * height, depth)
+    at.draw((46, 8, 10), (52, 32, 10))
 
 
 def prompt_moved_outside(at):
