@@ -96,7 +96,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineSection.choice.onChosen = self.previewAgain
         self._embedWindowPanel()
         self._embedLesionPanel()
-        self.engine.onChanged = self.controller.news.onChanged = self.updatePanels
+        self.controller.news.onChanged = self.updatePanels
+        self.engine.onChanged = self.controller.news.changed
+        self.engine.together = self.controller.news.together
         self._embedShortcuts()
         self._observeScene()
         self.initializeParameterNode()
@@ -149,8 +151,9 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
 
     def onParametersModified(self, _caller, _event):
-        self.controller.onParametersModified()
-        self.updatePanels()
+        with self.controller.news.together():
+            self.controller.onParametersModified()
+            self.controller.news.changed()
 
     def updatePanels(self):
         self.panel.update()

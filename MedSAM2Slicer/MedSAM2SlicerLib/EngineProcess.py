@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -45,6 +46,7 @@ class EngineProcess:
         self.limits = limits or EngineLimits()
         self.hello: Optional[Hello] = None
         self.onChanged: Callable[[], None] = lambda: None
+        self.together: Callable[[], AbstractContextManager] = nullcontext  # entered while messages are handled
         self.trouble = ""  # why the last worker ended, if that was not asked for
         self.generation = 0  # number of workers lost so far: what one worker knows, the next does not
         self._run: Optional[WorkerRun] = None
@@ -83,7 +85,7 @@ class EngineProcess:
             return
         command = self.environment.command()
         self._lastPong_s = time.monotonic()
-        self._run = WorkerRun(self.onHello, self.onRunEnded)
+        self._run = WorkerRun(self.onHello, self.onRunEnded, self.together)
         self._run.start(command)
         self._watch.start(self.limits.ping_every_ms)
         self.onChanged()

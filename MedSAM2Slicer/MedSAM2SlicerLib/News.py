@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Callable, Optional
 
 from medsam2_protocol.messages import End, Failed, Progress
@@ -24,6 +27,8 @@ class News:
         self.isError = False
         self.remedy = None
         self.progress = NO_PROGRESS
+        self._depth = 0
+        self._isDue = False
 
     def say(self, sentence: str, isError: bool = False, remedy=None) -> None:
         """`remedy` is something with a title and an action, offered as a button beside the sentence."""
@@ -40,4 +45,30 @@ class News:
         self.changed()
 
     def changed(self) -> None:
-        self.onChanged()
+        if self._depth:
+            self._isDue = True
+        else:
+            self.onChanged()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What changes inside is shown once, at the end: the panel takes milliseconds to be shown."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+            if self._isDue and not self._depth:
+                self._isDue = False
+                self.onChanged()
+
+
+def shownTogether(method: Callable) -> Callable:
+    """A method of something that has `news`, whose changes are shown at its end."""
+
+    @functools.wraps(method)
+    def call(self, *arguments, **named):
+        with self.news.together():
+            return method(self, *arguments, **named)
+
+    return call

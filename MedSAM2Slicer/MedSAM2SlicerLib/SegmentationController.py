@@ -21,7 +21,7 @@ from medsam2_protocol.messages import Failed, Progress
 from medsam2_protocol.prompts import BoxPrompt, MaskPrompt
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.History import CannotUndo, History
-from MedSAM2SlicerLib.News import News
+from MedSAM2SlicerLib.News import News, shownTogether
 from MedSAM2SlicerLib.OpenChange import OpenChange
 from MedSAM2SlicerLib.Previewing import Previewing
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE, PlacedPrompt
@@ -138,12 +138,14 @@ class SegmentationController:
     def onPlaced(self, placed: Placed) -> None:
         self.onPromptPlaced(placed.prompt, placed.axis, placed.note)
 
+    @shownTogether
     def onPromptPlaced(self, prompt: PlacedPrompt, axis: str, note: str = "") -> None:
         """`note` says what was left out of the prompt; it is shown with the preview."""
         with self.history.promptStep(_("new prompt")):
             nodes = self._addPrompts((prompt,), axis)
         self.previewing.predict(nodes[-1], note)
 
+    @shownTogether
     def addMasks(self, masks: tuple[MaskPrompt, ...], note: str = "") -> None:
         """Masks of slices along one axis as prompts of the chosen segment, in one step; the last is previewed."""
         with self.history.promptStep(_("mask as prompt")):
@@ -175,6 +177,7 @@ class SegmentationController:
             sentence = _("{volume} is bent by its transform: {view} cannot show one of its planes.")
             self.news.say(sentence.format(volume=volumeNode.GetName(), view=sliceNode.GetName()), isError=True)
 
+    @shownTogether
     def onPromptMoved(self, node, before: Optional[PlacedPrompt]) -> None:
         """Somebody pulled at a prompt of ours, or deleted its point in a view."""
         if node not in self.choice.promptNodes():
@@ -194,6 +197,7 @@ class SegmentationController:
         if not isEmptied(node):
             slicer.modules.markups.logic().JumpSlicesToLocation(*centreWorld(node), False)
 
+    @shownTogether
     def removePrompt(self, node) -> None:
         """It goes, and its slice is previewed from what is left there."""
         if self.isPropagating or node not in self.promptNodes():
@@ -217,6 +221,7 @@ class SegmentationController:
     def redo(self) -> None:
         self._travel(self.history.redo, _("Done again: {change}."))
 
+    @shownTogether
     def _travel(self, go: Callable[[], Change], sentence: str) -> None:
         if self.isPropagating:
             self.news.say(_("Wait for the propagation, or cancel it, before you undo anything."))
@@ -234,12 +239,14 @@ class SegmentationController:
 
     # ---- a propagation
 
+    @shownTogether
     def propagate(self) -> None:
         """All slices of the segment, from all its prompts along the axis of the newest."""
         if self.canPropagate:
             self._toolbox.disarm()
         self.propagating.start()
 
+    @shownTogether
     def keepWhatCame(self) -> None:
         self.propagating.keepWhatCame()
 

@@ -2,12 +2,16 @@
 
 Lifetime: Qt tells of the process by signals on Slicer's main thread, so nothing here waits. A run that was killed stays
 referenced until Qt has reported its end; before that its QProcess must not be destroyed, for that would block.
+
+What the worker said is worked on for `PASS_S` at a time: while Slicer renders, many slices may have come, and all at once
+would hold up the next picture. Lines are heard in their order, the last ones before the end of the process is told.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from typing import Callable
 
 import qt
@@ -17,6 +21,7 @@ from medsam2_protocol.messages import Hello
 from MedSAM2SlicerLib.Environment import EngineCommand
 
 LOG_LINES = 2000
+PASS_S = 0.015
 
 
 class WorkerRun:
@@ -25,7 +30,13 @@ class WorkerRun:
     # Runs whose process has not ended yet; see the module's rule.
     alive: list[WorkerRun] = []  # noqa: RUF012
 
-    def __init__(self, onHello: Callable[[Hello], None], onEnded: Callable[[WorkerRun], None]) -> None:
+    def __init__(
+        self,
+        onHello: Callable[[Hello], None],
+        onEnded: Callable[[WorkerRun], None],
+        together: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> None:
+        """`together` is entered around everything that is heard in one pass."""
         self.client = EngineClient(self)
         self.client.on_hello = onHello
         self.startedAt_s = time.monotonic()
@@ -34,6 +45,12 @@ class WorkerRun:
         self._onEnded = onEnded
         self._hasEnded = False
         self._isKilled = False
+        self._together = together
+        self._heard = b""  # a line that is not complete yet
+        self._lines: deque[bytes] = deque()
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.connect("timeout()", self.onRest)
         self._process = qt.QProcess()
         self._process.connect("readyReadStandardOutput()", self.onOutput)
         self._process.connect("readyReadStandardError()", self.onErrorOutput)
@@ -64,11 +81,22 @@ class WorkerRun:
 
     def kill(self) -> None:
         self._isKilled = True
+        self._rest.stop()
+        self._lines.clear()
         if not self._hasEnded:
             self._process.kill()
 
     def onOutput(self) -> None:
-        self.client.receive(self._process.readAllStandardOutput().data())
+        *lines, self._heard = (self._heard + self._process.readAllStandardOutput().data()).split(b"\n")
+        self._lines.extend(lines)
+        if not self._rest.active:
+            self.onRest()
+
+    def onRest(self) -> None:
+        """Lines that wait, as many as there is time for."""
+        self._listen(time.perf_counter() + PASS_S)
+        if self._lines:
+            self._rest.start(0)
 
     def onErrorOutput(self) -> None:
         text = self._process.readAllStandardError().data().decode("utf-8", "replace")
@@ -82,9 +110,17 @@ class WorkerRun:
 
     def onFinished(self, _exitCode, _exitStatus) -> None:
         if not self._isKilled:
-            self.onOutput()
             self.onErrorOutput()
+            self.onOutput()
+            self._listen(float("inf"))
         self._end()
+
+    def _listen(self, until_s: float) -> None:
+        with self._together():
+            while self._lines:
+                self.client.receive(self._lines.popleft() + b"\n")
+                if time.perf_counter() > until_s:
+                    break
 
     def _end(self) -> None:
         if self._hasEnded:
