@@ -3,8 +3,8 @@
 Lifetime: Qt tells of the process by signals on Slicer's main thread, so nothing here waits. A run that was killed stays
 referenced until Qt has reported its end; before that its QProcess must not be destroyed, for that would block.
 
-What the worker said is worked on for `PASS_S` at a time: while Slicer renders, many slices may have come, and all at once
-would hold up the next picture. Lines are heard in their order, the last ones before the end of the process is told.
+What the worker said is worked on for `PASS_S` at a time: while Slicer renders many slices may have come, and all at
+once would hold up the next picture. Lines are heard in their order, and all of them before the end of the process.
 """
 
 from __future__ import annotations

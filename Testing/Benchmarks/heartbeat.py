@@ -3,8 +3,8 @@
     python Testing/Benchmarks/heartbeat.py [--slices 120] [--json FILE]
 
 The headless Slicer of the tests, with three slice views and a 3D view on a software renderer, and the real worker in a
-process of its own. A timer of 5 ms says how long the thread was not free; every call into our code is timed by the clock
-and by the CPU seconds of the thread. Rendering is Slicer's and is listed beside it. The aim is 50 ms at most.
+process of its own. A timer of 5 ms says how long the thread was not free; every call into our code is timed by the
+clock and by the CPU seconds of the thread. Rendering is Slicer's and is listed beside it. The aim is 50 ms at most.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Person:
         _, rj, ri = RADII_KJI
         box = BoxPrompt("K", k, (i - ri - 2.0, j - rj - 2.0), (i + ri + 2.0, j + rj + 2.0))
         self.step("choose the volume", lambda: self.widget.ui.volumeSelector.setCurrentNode(self.volume))
-        self.step("arm the tool: worker, export", lambda: controller.setToolArmed(BOX, True), lambda: self.isOpen)
+        self.step("arm the tool: worker, export", lambda: controller.setToolArmed(BOX, True), lambda: self.is_open)
         controller.cancel()
         self.step("box, preview", lambda: controller.onBoxPlaced(box))
         self.step("propagate", controller.propagate)
@@ -107,18 +107,18 @@ class Person:
         self.step("another lesion", controller.addSegment)
 
     @property
-    def isOpen(self) -> bool:
+    def is_open(self) -> bool:
         return self.widget.engineVolume._opened is not None
 
-    def step(self, stage: str, act: Callable[[], Any], isDone: Callable[[], bool] | None = None) -> None:
+    def step(self, stage: str, act: Callable[[], Any], is_done: Callable[[], bool] | None = None) -> None:
         """In an event loop, as in Slicer; then half a second of rest in which views and panel settle."""
         self.stages.append(stage)
         with self.trace.at(stage):
             self.loop(0.05, lambda: True)
             act()
-            self.loop(0.5, isDone or (lambda: not self.controller.isBusy))
+            self.loop(0.5, is_done or (lambda: not self.controller.isBusy))
 
-    def loop(self, rest_s: float, isDone: Callable[[], bool]) -> None:
+    def loop(self, rest_s: float, is_done: Callable[[], bool]) -> None:
         import qt
 
         loop, timer = qt.QEventLoop(), qt.QTimer()
@@ -126,7 +126,7 @@ class Person:
         done_at: list[float] = []
 
         def look() -> None:
-            if isDone() and not done_at:
+            if is_done() and not done_at:
                 done_at.append(time.monotonic())
             if (done_at and time.monotonic() - done_at[0] >= rest_s) or time.monotonic() > end_s:
                 loop.quit()

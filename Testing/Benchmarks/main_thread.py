@@ -35,11 +35,11 @@ class Call:
     def tree(self, depth: int = 0, least_ms: float = 4.0) -> Iterator[str]:
         """CPU milliseconds and names, calls below their callers; passed over are those that only call one other."""
         worth = [call for call in self.calls if call.cpu * 1000 >= least_ms]
-        isPassedOver = depth > 0 and len(worth) == 1 and worth[0].cpu > 0.9 * self.cpu
-        if not isPassedOver:
+        is_passed_over = depth > 0 and len(worth) == 1 and worth[0].cpu > 0.9 * self.cpu
+        if not is_passed_over:
             yield f"{'  ' * depth}{1000 * self.cpu:.0f} {self.name}"
         for call in worth:
-            yield from call.tree(depth + (not isPassedOver), least_ms)
+            yield from call.tree(depth + (not is_passed_over), least_ms)
 
 
 class Trace:
@@ -51,7 +51,7 @@ class Trace:
         self.renders: list[tuple[str, Call]] = []
         self._open: list[Call] = []
 
-    def wrap(self, function: Callable[..., Any], name: str, isRender: bool = False) -> Callable[..., Any]:
+    def wrap(self, function: Callable[..., Any], name: str, is_render: bool = False) -> Callable[..., Any]:
         @functools.wraps(function)
         def timed(*arguments: Any, **named: Any) -> Any:
             call = Call(name, time.perf_counter())
@@ -63,12 +63,12 @@ class Trace:
                 self._open.pop()
                 call.wall = time.perf_counter() - call.start
                 call.cpu = time.thread_time() - cpu
-                self._close(call, isRender)
+                self._close(call, is_render)
 
         return timed
 
-    def _close(self, call: Call, isRender: bool) -> None:
-        if isRender:
+    def _close(self, call: Call, is_render: bool) -> None:
+        if is_render:
             self.renders.append((self.stage, call))
             for outer in self._open:
                 outer.rendering += call.wall
@@ -118,8 +118,8 @@ def watch_renders(trace: Trace) -> None:
     from slicerhost.views import vtk_view
 
     view = vtk_view.ctkVTKAbstractView
-    view.forceRender = trace.wrap(view.forceRender, "render", isRender=True)
-    view._pixels = trace.wrap(view._pixels, "read pixels", isRender=True)
+    view.forceRender = trace.wrap(view.forceRender, "render", is_render=True)
+    view._pixels = trace.wrap(view._pixels, "read pixels", is_render=True)
 
 
 def watch_class(trace: Trace, owner: type) -> None:
