@@ -107,6 +107,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.enter()
 
     def cleanup(self):
+        self.controller.readiness.end()
         self.shortcuts.remove()
         self.setParameterNode(None)
         self.engineSection.stop()
@@ -120,8 +121,10 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
         self.shortcuts.install()
         self.lesionPanel.onEntered()
+        self.controller.readiness.begin()
 
     def exit(self):
+        self.controller.readiness.end()
         self.shortcuts.remove()
         self.controller.leave()
 
@@ -154,6 +157,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with self.controller.news.together():
             self.controller.onParametersModified()
             self.controller.news.changed()
+        self.controller.readiness.later()
 
     def updatePanels(self):
         self.panel.update()

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import End, Failed, MaskChanged
+from medsam2_protocol.messages import End, MaskChanged
 from MedSAM2SlicerLib.News import NO_PROGRESS, News
 from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
@@ -65,11 +65,6 @@ class EngineRuns:
 
     def isOn(self, volumeNode) -> bool:
         return self._run is not None and self._run.volumeNode is volumeNode
-
-    def warmUp(self, onFailed: Callable[[Failed], None]) -> None:
-        """While the user draws, the engine can start and get the voxels."""
-        if self._run is None:
-            self._engineVolume.open(self._choice.volumeNode, lambda volume_id: None, onFailed)
 
     def forgetVolume(self) -> None:
         self._engineVolume.forget()

@@ -10,7 +10,7 @@ from typing import Callable
 
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.EngineInstaller import EngineInstaller
+from MedSAM2SlicerLib.EngineInstaller import WORKING, EngineInstaller
 from MedSAM2SlicerLib.EngineLists import EngineLists
 from MedSAM2SlicerLib.EnginePanel import EnginePanel
 from MedSAM2SlicerLib.Environment import EngineEnvironment
@@ -46,6 +46,7 @@ class EngineSection:
             self.choice, self.lists, self._isUsable, self.askToInstall, self.check, self.enginePanel.onCopyLogClicked
         )
         controller.news.remedyFor = self.remedies.remedyFor
+        controller.readiness.isAllowed = self._isAtRest
         ui.engineButton.layout().insertRow(MODELS_ROW, self.modelPanel.widget)
         ui.engineButton.layout().addRow(self.enginePanel.widget)
 
@@ -80,6 +81,7 @@ class EngineSection:
     def onInstallerFinished(self, _outcome) -> None:
         """Another engine may have other models."""
         self._controller.news.changed()
+        self._controller.readiness.later()
         self.modelPanel.places.update()
         self.modelPanel.onOpened()
 
@@ -87,6 +89,10 @@ class EngineSection:
 
     def _proxy(self) -> str:
         return self.installer.options().proxy
+
+    def _isAtRest(self) -> bool:
+        """Nothing of the engine's files is being changed."""
+        return self.installer.state != WORKING and not self.commands.isBusy
 
     def _isUsable(self) -> bool:
         return not self.installer.whyNot()

@@ -37,6 +37,7 @@ from MedSAM2SlicerLib.PromptMarkups import (
 from MedSAM2SlicerLib.PromptObserver import PromptObserver
 from MedSAM2SlicerLib.PromptTools import Placed, Refused
 from MedSAM2SlicerLib.Propagating import Propagating
+from MedSAM2SlicerLib.Readiness import Readiness
 from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.Toolbox import Toolbox
@@ -51,6 +52,7 @@ class SegmentationController:
         self.news = News()
         self.choice = SegmentChoice()
         self.runs = EngineRuns(engine, engineVolume, self.choice, self.news)
+        self.readiness = Readiness(engine, engineVolume, self.choice, self.runs)
         self._change = OpenChange(self.choice, self.news)
         self.previewing = Previewing(self.choice, self.runs, self._change, self.news)
         self.onPromptPicked: Callable = lambda node: None  # somebody clicked a prompt in a view
@@ -124,7 +126,7 @@ class SegmentationController:
         else:
             self._toolbox.arm(kind, self.choice.volumeNode)
             self.news.say(_HOW_TO[kind]())
-            self.runs.warmUp(lambda failed: self._onCannotWarmUp(failed, kind))
+            self.readiness.now(lambda failed: self._onCannotWarmUp(failed, kind))
 
     def toggleTool(self, kind: str) -> None:
         self.setToolArmed(kind, self.armedTool != kind)

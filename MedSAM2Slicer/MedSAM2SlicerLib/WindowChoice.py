@@ -33,7 +33,7 @@ def windowOfRequest(parameters, index: Optional[int]) -> Optional[Window]:
     choice = choiceFor(parameters.volume, parameters.window)
     seen = seenWindow(parameters) if index is None else None
     if seen is None or seen.choice != choice:
-        seen = _windowOrAutomatic(parameters.volume, choice)
+        seen = chosenWindow(parameters)
     for node in promptNodes(parameters):
         node.SetAttribute(WINDOW_ATTRIBUTE, seen.toText())
     return seen.window
@@ -58,9 +58,9 @@ def promptNodes(parameters) -> list:
     return promptsOf(parameters.volume, parameters.segmentation, parameters.segmentId)
 
 
-def _windowOrAutomatic(volumeNode, choice: str) -> SeenWindow:
+def chosenWindow(parameters) -> SeenWindow:
     """A choice that makes no sense for these voxels leaves it to the engine; the panel says so beside the choice."""
     try:
-        return windowOf(volumeNode, choice)
+        return windowOf(parameters.volume, choiceFor(parameters.volume, parameters.window))
     except NoWindow:
         return SeenWindow(AUTOMATIC, None)

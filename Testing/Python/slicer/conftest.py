@@ -22,8 +22,9 @@ import slicerhost  # noqa: E402
 
 @pytest.fixture(scope="session")
 def app() -> Iterator[Any]:
-    """``slicer.app`` with its main window shown."""
+    """``slicer.app`` with its main window shown. The module starts its engine when it is asked to, not before."""
     application = slicerhost.start()
+    application.settings().setValue("MedSAM2Slicer/EngineOnDemand", "true")
     application.mainWindow().show()
     application.processEvents()
     yield application

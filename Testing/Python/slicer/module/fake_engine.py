@@ -37,6 +37,7 @@ from medsam2_protocol.messages import (
     Ping,
     Pong,
     Predict,
+    Prefetch,
     Progress,
     Propagate,
 )
@@ -103,6 +104,8 @@ class FakeEngine:
             self.say(Done(request.id, 0.0))
         elif isinstance(request, CloseVolume):
             self.volumes.pop(request.volume_id, None)
+            self.say(Done(request.id, 0.0))
+        elif isinstance(request, Prefetch):
             self.say(Done(request.id, 0.0))
         elif isinstance(request, Predict):
             self.segment(request, request.segment, [request.slice])
