@@ -8,10 +8,11 @@ from medsam2_protocol.messages import MaskChanged
 from MedSAM2SlicerLib.News import News
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.SegmentWriter import CannotWrite, SegmentWriter
+from MedSAM2SlicerLib.UnfinishedChange import clearNotes, noteBefore
 
 
 class OpenChange:
-    """`writer` is None while nothing is open."""
+    """`writer` is None while nothing is open. While one is, the segment carries a note of what it held before."""
 
     def __init__(self, choice: SegmentChoice, news: News) -> None:
         self.writer: Optional[SegmentWriter] = None
@@ -27,6 +28,7 @@ class OpenChange:
         except CannotWrite as error:
             self._news.say(str(error), isError=True)
             return False
+        noteBefore(segmentationNode, writer.segmentId)
         self.writer = writer
         return True
 
@@ -46,6 +48,8 @@ class OpenChange:
     def take(self) -> Optional[SegmentWriter]:
         """Whoever takes it ends or reverts it; here nothing is open any more."""
         writer, self.writer = self.writer, None
+        if writer is not None:
+            clearNotes(writer.segmentationNode, writer.segmentId)
         return writer
 
     def revert(self) -> None:
@@ -54,7 +58,7 @@ class OpenChange:
             writer.revert()
 
     def forget(self) -> None:
-        """The segment is gone, or is another scene's."""
+        """The segment is gone, or is another scene's; or the module goes, and its successor takes the change back."""
         self.writer = None
 
     def isIn(self, segmentationNode) -> bool:

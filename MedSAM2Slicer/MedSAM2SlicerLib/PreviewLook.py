@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from MedSAM2SlicerLib.UnfinishedChange import noteFill
+
 FAINT = 0.35
 
 
@@ -9,6 +11,7 @@ class PreviewLook:
     """The look of one segment while it holds a preview."""
 
     def __init__(self, segmentationNode, segmentId: str) -> None:
+        self._segmentationNode = segmentationNode
         self._displayNode = segmentationNode.GetDisplayNode()
         self._segmentId = segmentId
         self._fill = 1.0
@@ -16,6 +19,7 @@ class PreviewLook:
     def show(self) -> None:
         if self._displayNode is not None:
             self._fill = self._displayNode.GetSegmentOpacity2DFill(self._segmentId)
+            noteFill(self._segmentationNode, self._segmentId, self._fill)
             self._displayNode.SetSegmentOpacity2DFill(self._segmentId, FAINT * self._fill)
 
     def hide(self) -> None:

@@ -42,6 +42,7 @@ from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.Toolbox import Toolbox
 from MedSAM2SlicerLib.UndoStack import Change
+from MedSAM2SlicerLib.UnfinishedChange import takeBackUnfinished
 from MedSAM2SlicerLib.VolumePlane import rotateToVolumePlane
 
 
@@ -332,12 +333,16 @@ class SegmentationController:
             self.runs.forgetVolume()
             self.history.clear()
         self.choice.parameters = parameters
+        if parameters is not None:
+            takeBackUnfinished()
         self._followPrompts()
         self.news.say("")
 
     def onSceneImported(self, parameters) -> None:
         """Nodes were added to the scene; what is under way goes on."""
         self.choice.parameters = parameters
+        writer = self._change.writer
+        takeBackUnfinished(exceptFor=writer.segmentationNode if writer is not None else None)
         self._followPrompts()
 
     def _followPrompts(self) -> None:

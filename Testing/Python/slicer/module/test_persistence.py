@@ -1,0 +1,255 @@
+"""Work is never lost and nothing half done is taken for a result: saving, loading, closing, reloading at any moment."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def shown(module, add_volume, ball):
+    """The entered module with the ball chosen and in the views."""
+    module.volume = add_volume(ball)
+    module.show(module.volume)
+    return module
+
+
+@pytest.fixture
+def mrb(tmp_path):
+    return str(tmp_path / "scene.mrb")
+
+
+def idle(module):
+    return lambda: not module.controller.isBusy
+
+
+def drag(module, mouse, index=10):
+    module.controller.setBoxArmed(True)
+    mouse.drag("Red", module.volume, (10, 8, index), (34, 32, index))
+
+
+def preview(module, mouse, wait_until):
+    drag(module, mouse)
+    wait_until(idle(module))
+    assert module.controller.hasPreview, module.controller.message
+
+
+def propagate(module, wait_until):
+    module.controller.propagate()
+    wait_until(idle(module))
+    assert "Done" in module.ui.messageLabel.text, module.ui.messageLabel.text
+
+
+def painted(module, ball):
+    """The chosen segment holds something that a person has painted, also where the preview will be."""
+    import slicer
+
+    module.ui.addSegmentButton.click()
+    voxels = np.zeros(ball.shape, np.uint8)
+    voxels[3:5, 2:6, 3:9] = 1
+    voxels[10, 18:22, 36:42] = 1
+    parameters = module.parameters
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        voxels, parameters.segmentation, parameters.segmentId, module.volume
+    )
+    return voxels
+
+
+def saved_and_loaded(module, path, app):
+    """The scene that comes back from the file, entered."""
+    import slicer
+
+    assert slicer.util.saveScene(path)
+    slicer.mrmlScene.Clear(0)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+    slicer.util.loadScene(path)
+    app.processEvents()
+    module.widget.enter()
+    module.volume = module.parameters.volume
+
+
+def fills(module):
+    display = module.parameters.segmentation.GetDisplayNode()
+    return display.GetSegmentOpacity2DFill(module.parameters.segmentId)
+
+
+def notes(module):
+    """What our tags say of an open change."""
+    import vtk
+
+    segment = module.parameters.segmentation.GetSegmentation().GetSegment(module.parameters.segmentId)
+    text = vtk.reference("")
+    return [tag for tag in ("MedSAM2Slicer.Before", "MedSAM2Slicer.FillBefore") if segment.GetTag(tag, text)]
+
+
+def test_a_preview_that_was_on_screen_when_the_scene_was_saved_is_no_result(shown, ball, mouse, wait_until, mrb, app):
+    before = painted(shown, ball)
+    fill = fills(shown)
+    preview(shown, mouse, wait_until)
+    assert not np.array_equal(shown.mask(shown.volume), before)
+    saved_and_loaded(shown, mrb, app)
+    np.testing.assert_array_equal(shown.mask(shown.volume), before)
+    assert fills(shown) == pytest.approx(fill)
+    assert notes(shown) == []
+    assert len(shown.controller.promptNodes()) == 1
+    propagate(shown, wait_until)
+
+
+def test_saving_leaves_the_preview_on_screen_and_a_propagation_going(shown, mouse, wait_until, mrb):
+    import slicer
+
+    preview(shown, mouse, wait_until)
+    before = shown.mask(shown.volume)
+    assert slicer.util.saveScene(mrb)
+    np.testing.assert_array_equal(shown.mask(shown.volume), before)
+    assert shown.controller.hasPreview
+    propagate(shown, wait_until)
+    assert notes(shown) == []
+
+
+def test_half_a_propagation_in_the_file_is_taken_back(shown, ball, fake_engine, mouse, wait_until, mrb, app):
+    before = painted(shown, ball)
+    shown.engine.environment = fake_engine("slow")
+    preview(shown, mouse, wait_until)
+    shown.controller.propagate()
+    wait_until(lambda: shown.controller.progress.done >= 3)
+    saved_and_loaded(shown, mrb, app)
+    np.testing.assert_array_equal(shown.mask(shown.volume), before)
+    assert not shown.controller.isBusy
+    propagate(shown, wait_until)
+
+
+def test_a_preview_of_a_new_lesion_leaves_an_empty_one_in_the_file(shown, mouse, wait_until, mrb, app):
+    preview(shown, mouse, wait_until)
+    saved_and_loaded(shown, mrb, app)
+    assert not shown.mask(shown.volume).any()
+    assert len(shown.controller.promptNodes()) == 1
+
+
+def test_reloading_the_module_takes_a_preview_out_of_the_segment(shown, ball, mouse, wait_until):
+    import slicer
+
+    before = painted(shown, ball)
+    preview(shown, mouse, wait_until)
+    slicer.util.reloadScriptedModule("MedSAM2Slicer")
+    again = slicer.modules.MedSAM2SlicerWidget
+    parameters = again.logic.getParameterNode()
+    found = slicer.util.arrayFromSegmentBinaryLabelmap(parameters.segmentation, parameters.segmentId, shown.volume)
+    np.testing.assert_array_equal(found, before)
+    assert not again.controller.hasPreview
+    assert len(again.controller.promptNodes()) == 1
+    assert again.controller.canPropagate
+
+
+def test_a_note_that_cannot_be_read_changes_nothing(shown, ball, mrb, app):
+    before = painted(shown, ball)
+    segment = shown.parameters.segmentation.GetSegmentation().GetSegment(shown.parameters.segmentId)
+    for text in ("nonsense", "[]", '[[[1]],[0,1,0,1,0,1],"AAAA"]', "[1,2,3]"):
+        segment.SetTag("MedSAM2Slicer.Before", text)
+        saved_and_loaded(shown, mrb, app)
+        np.testing.assert_array_equal(shown.mask(shown.volume), before)
+        assert notes(shown) == []
+        segment = shown.parameters.segmentation.GetSegmentation().GetSegment(shown.parameters.segmentId)
+
+
+def test_everything_that_was_chosen_comes_back_with_the_scene(shown, mouse, wait_until, mrb, app):
+    from MedSAM2SlicerLib.LesionTable import LesionTable
+    from MedSAM2SlicerLib.PromptMarkups import readPrompt
+    from MedSAM2SlicerLib.WindowChoice import WINDOW_ATTRIBUTE
+
+    preview(shown, mouse, wait_until)
+    shown.controller.markSlice(True)
+    propagate(shown, wait_until)
+    parameters = shown.parameters
+    parameters.model, parameters.device, parameters.direction = "another", "cpu", "up"
+    first = parameters.segmentation.GetSegmentation().GetSegment(parameters.segmentId)
+    first.SetName("GTVp")
+    first.SetColor(0.1, 0.2, 0.9)
+    shown.controller.addSegment()
+    shown.controller.toggleTool("positive")
+    mouse.click("Red", shown.volume, (22, 20, 10))
+    wait_until(idle(shown))
+    mouse.click("Red", shown.volume, (12, 20, 10), "ShiftModifier")
+    wait_until(idle(shown))
+    shown.controller.cancel()
+    shown.controller.previewing.stop()
+
+    def state():
+        parameters = shown.parameters
+        rows = [
+            (row.name, tuple(round(value, 3) for value in row.color), row.volume_ml, row.state)
+            for row in LesionTable().rows(parameters.segmentation)
+        ]
+        prompts = []
+        for segmentId in parameters.segmentation.GetSegmentation().GetSegmentIDs():
+            shown.controller.chooseSegment(segmentId)
+            nodes = shown.controller.promptNodes()
+            prompts.append([(readPrompt(node), node.GetAttribute(WINDOW_ATTRIBUTE)) for node in nodes])
+        names = ("model", "device", "direction", "window", "markedAxis", "firstSlice", "lastSlice")
+        return rows, prompts, [getattr(parameters, name) for name in names], parameters.volume.GetName()
+
+    before = state()
+    assert [len(prompts) for prompts in before[1]] == [1, 2]
+    assert before[2][:3] == ["another", "cpu", "up"]
+    assert before[2][4] == "K"
+    saved_and_loaded(shown, mrb, app)
+    assert state() == before
+
+
+def test_a_second_scene_knows_nothing_of_the_first(shown, add_volume, ball, mouse, wait_until):
+    import slicer
+
+    preview(shown, mouse, wait_until)
+    propagate(shown, wait_until)
+    first = shown.mask(shown.volume)
+    slicer.mrmlScene.Clear(0)
+    shown.volume = add_volume(ball[:, :, ::-1].copy(), name="second")
+    shown.show(shown.volume)
+    assert not shown.controller.canUndo
+    assert not shown.controller.canPropagate
+    shown.controller.setBoxArmed(True)
+    mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
+    wait_until(idle(shown))
+    propagate(shown, wait_until)
+    np.testing.assert_array_equal(shown.mask(shown.volume), first[:, :, ::-1])
+
+
+def test_closing_the_scene_during_the_preview_or_the_export_ends_it(shown, add_volume, fake_engine, mouse, wait_until):
+    import slicer
+
+    large = add_volume(np.tile(np.int16(1), (60, 512, 512)), name="large")
+    shown.volume = large
+    shown.show(large)
+    shown.controller.setBoxArmed(True)
+    assert not shown.widget.engineVolume._export.isDone
+    slicer.mrmlScene.Clear(0)
+    assert not shown.controller.isBusy
+    assert not shown.controller.isArmed
+    wait_until(lambda: not shown.engine.isBusy)
+    assert list_of_exports() == []
+
+
+def list_of_exports():
+    from pathlib import Path
+
+    import slicer
+
+    return list(Path(slicer.app.temporaryPath).glob("medsam2-*.raw"))
+
+
+@pytest.mark.parametrize("doomed", ["volume", "segmentation"])
+@pytest.mark.parametrize("moment", ["preview", "export"])
+def test_deleting_what_is_worked_on_ends_the_run_and_says_so(
+    shown, add_volume, fake_engine, ball, mouse, wait_until, doomed, moment
+):
+    import slicer
+
+    shown.engine.environment = fake_engine("silent" if moment == "preview" else "normal")
+    if moment == "export":
+        shown.volume = add_volume(np.tile(ball, (4, 8, 8)), name="large")
+        shown.show(shown.volume)
+    drag(shown, mouse)
+    assert shown.controller.isBusy
+    slicer.mrmlScene.RemoveNode(getattr(shown.parameters, doomed))
+    assert not shown.controller.isBusy
+    assert "deleted" in shown.ui.messageLabel.text
+    assert getattr(shown.parameters, doomed) is None
+    shown.engine.kill()
