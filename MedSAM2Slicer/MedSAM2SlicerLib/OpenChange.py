@@ -23,12 +23,13 @@ class OpenChange:
         """Begin to write to the chosen segment, made if it is missing. Returns False, and says why, if it cannot be."""
         segmentationNode = self._choice.require()
         writer = SegmentWriter(self._choice.volumeNode, segmentationNode, self._choice.segmentId)
+        noteBefore(segmentationNode, writer.segmentId)
         try:
             writer.begin()
         except CannotWrite as error:
+            clearNotes(segmentationNode, writer.segmentId)
             self._news.say(str(error), isError=True)
             return False
-        noteBefore(segmentationNode, writer.segmentId)
         self.writer = writer
         return True
 

@@ -93,6 +93,23 @@ def test_a_preview_that_was_on_screen_when_the_scene_was_saved_is_no_result(show
     propagate(shown, wait_until)
 
 
+def test_what_was_drawn_on_a_finer_grid_comes_back_on_that_grid(shown, ball, add_volume, mouse, wait_until, mrb, app):
+    import slicer
+
+    from MedSAM2SlicerLib.PackedLabelmap import packSegment
+
+    fine = add_volume(np.zeros([2 * size for size in ball.shape], np.int16), np.diag([0.5, 0.5, 0.5, 1.0]), "fine")
+    shown.ui.addSegmentButton.click()
+    voxels = np.zeros((40, 80, 88), np.uint8)
+    voxels[7:12, 21:32, 33:42] = 1
+    node, segmentId = shown.parameters.segmentation, shown.parameters.segmentId
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, node, segmentId, fine)
+    before = packSegment(node, segmentId)
+    preview(shown, mouse, wait_until)
+    saved_and_loaded(shown, mrb, app)
+    assert packSegment(shown.parameters.segmentation, shown.parameters.segmentId).isSame(before)
+
+
 def test_saving_leaves_the_preview_on_screen_and_a_propagation_going(shown, mouse, wait_until, mrb):
     import slicer
 
