@@ -21,7 +21,16 @@ from medsam2_engine.intensity import apply_window, default_window
 from medsam2_engine.slice_view import SliceView, plane_axes, view_of_slices
 from medsam2_engine.volume import Volume
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, axis_kji, slice_of_prompt
+from medsam2_protocol.prompts import (
+    BoxPrompt,
+    LassoPrompt,
+    MaskPrompt,
+    PointPrompt,
+    Prompt,
+    ScribblePrompt,
+    axis_kji,
+    slice_of_prompt,
+)
 
 ENDINGS = (".png", ".pdf", ".svg")
 PANEL, HEADER, GAP = 3.2, 0.36, 0.05  # inches
@@ -185,6 +194,11 @@ def _draw_prompt(panel: Any, view: SliceView, prompt: Prompt) -> None:
         xs, ys = [left, right, right, left, left], [bottom, bottom, top, top, bottom]
         panel.plot(xs, ys, color="black", linewidth=2.2, alpha=0.6)
         panel.plot(xs, ys, color="white", linewidth=1.2, dashes=(5, 3))
+    elif isinstance(prompt, (ScribblePrompt, LassoPrompt)):
+        is_negative = isinstance(prompt, ScribblePrompt) and not prompt.positive
+        path = np.vstack([corners, corners[:1]]) if isinstance(prompt, LassoPrompt) else corners
+        panel.plot(*path.T, color="black", linewidth=3.0, alpha=0.6)
+        panel.plot(*path.T, color=NEGATIVE if is_negative else POSITIVE, linewidth=1.6)
     else:
         _draw_contour(panel, view, _plane_mask(prompt), "white", "dashed", 1.0)
 
@@ -210,11 +224,13 @@ def _label(panel: Any, x: float, y: float, text: str, fontsize: float = 8, **sty
 
 
 def _plane_corners(prompt: Prompt, axis: str) -> npt.NDArray[np.float64]:
-    """Corners (n, 2) of a prompt in the plane; a box reaches to the outer edges of its voxels."""
+    """Corners (n, 2) of a prompt in the plane; a box reaches to the outer edges of its voxels, a stroke is its path."""
     if isinstance(prompt, PointPrompt):
         return np.array([[prompt.ijk[n] for n in plane_axes(axis)]])
     if isinstance(prompt, BoxPrompt):
         return np.array([np.subtract(prompt.min, 0.5), np.add(prompt.max, 0.5)])
+    if isinstance(prompt, (ScribblePrompt, LassoPrompt)):
+        return np.array(prompt.path, np.float64)
     start, stop = prompt.region.start_kji[::-1], prompt.region.stop_kji[::-1]
     return np.array([[corner[n] for n in plane_axes(axis)] for corner in (start, np.subtract(stop, 1))], np.float64)
 

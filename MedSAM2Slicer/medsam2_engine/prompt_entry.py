@@ -141,7 +141,8 @@ def _lasso(data: object, where: str, space: PromptSpace) -> LassoPrompt:
     prompt = LassoPrompt(*_stroke(_stroke_fields(data, where, space), where, space))
     columns, rows = _slice_size(prompt.axis, space.volume)
     if not lasso_interior(prompt.path, (rows, columns)).any():
-        raise BadRequest(f"{where} encloses no voxel of the volume, which has {columns} x {rows} on axis {prompt.axis}.")
+        size = f"{columns} x {rows} on axis {prompt.axis}"
+        raise BadRequest(f"{where} encloses no voxel of the volume, which has {size}.")
     return prompt
 
 

@@ -15,7 +15,7 @@ from medsam2_engine.slice_view import view_of_slices
 from medsam2_engine.volume import Volume
 from medsam2_protocol.masks import region_of_slice
 from medsam2_protocol.messages import Window
-from medsam2_protocol.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from medsam2_protocol.prompts import BoxPrompt, LassoPrompt, MaskPrompt, PointPrompt, ScribblePrompt
 
 SHAPE_KJI = (20, 30, 40)
 BOX = BoxPrompt("K", 8, (10, 8), (21, 17))
@@ -150,6 +150,15 @@ def test_points_and_masks_are_drawn_too(tmp_path: Path) -> None:
     image = drawn(tmp_path, a_segment(prompts=prompts))
     assert has_color(image, (0x5F / 255, 0xD3 / 255, 0x5F / 255))
     assert has_color(image, (1.0, 0x5A / 255, 0x4F / 255))
+
+
+def test_lassos_and_scribbles_are_drawn_in_the_colour_of_their_sign(tmp_path: Path) -> None:
+    lasso = LassoPrompt("K", 8, ((12, 9), (20, 9), (20, 16), (12, 16)))
+    assert has_color(drawn(tmp_path, a_segment(prompts=(lasso,))), (0x5F / 255, 0xD3 / 255, 0x5F / 255))
+    scribble = ScribblePrompt("K", 8, ((12, 9), (20, 16)), positive=False)
+    image = drawn(tmp_path, a_segment(prompts=(scribble,)))
+    assert has_color(image, (1.0, 0x5A / 255, 0x4F / 255))
+    assert not has_color(image, (0x5F / 255, 0xD3 / 255, 0x5F / 255))
 
 
 def test_a_single_picture_and_a_constant_one_can_be_drawn(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_an_unknown_model_fails(host: Any, segment: SegmentPrompts) -> None:
 
 def test_an_unknown_device_fails(host: Any, segment: SegmentPrompts) -> None:
     answer = host.ask(Predict("", "v1", segment, "K", 9, device="abacus"))
-    assert (answer.end.id, answer.end.code) == (answer.id, "bad_request")
+    assert (answer.end.id, answer.end.code) == (answer.id, "no_such_device")
     assert_lives(host, segment)
 
 
