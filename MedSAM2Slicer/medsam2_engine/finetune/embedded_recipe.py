@@ -33,7 +33,7 @@ from medsam2_engine.finetune.initialisation import initialise
 from medsam2_engine.finetune.losses import CROSS_ENTROPY
 from medsam2_engine.finetune.probes import Probes
 from medsam2_engine.finetune.pseudo_objects import pseudo_clip
-from medsam2_engine.finetune.settings import ALL, Settings
+from medsam2_engine.finetune.settings import ALL, CORRECTIONS, Settings
 from medsam2_engine.finetune.shapes import shape_clip
 from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.models import find_model
@@ -59,6 +59,22 @@ SETTINGS = Settings(
     patience=0,
     losses=CROSS_ENTROPY,
 )
+# Only what corrections pass through, and the guess of the own overlap: boxes and following stay as they are.
+CORRECTION_SETTINGS = Settings(
+    seed=7,
+    trained=CORRECTIONS,
+    frames=10,
+    lengths=(1, 1, 2),
+    box=0.8,
+    point=0.15,
+    learning_rate=1e-3,
+    warmup=20,
+    cooldown=0.7,
+    average=0.98,
+    patience=0,
+    losses=CROSS_ENTROPY,
+)
+RECIPES = {"training": SETTINGS, "corrections": CORRECTION_SETTINGS}  # by the folder in STATE
 
 
 def allowed_cases(folder: Path) -> tuple[TrainingCase, ...]:
@@ -133,14 +149,14 @@ def make_clips(data: Path, state: Path, seed: int, shards: int) -> None:
         print(f"{path.name}: {(time.monotonic() - began) / PER_SHARD * 1000:.0f} ms a clip, {kinds}", flush=True)
 
 
-def train(state: Path, steps: int, start: str, is_fresh: bool = False) -> bool:
+def train(state: Path, steps: int, start: str, is_fresh: bool = False, recipe: str = "training") -> bool:
     """Train from the weights of an installed model, or on from the state that is there.
 
     is_fresh: take only the model's architecture, and begin with random weights.
     """
     entry = find_model(start)
-    settings = replace(SETTINGS, steps=steps)
-    folder = state / "training"
+    settings = replace(RECIPES[recipe], steps=steps)
+    folder = state / recipe
     folder.mkdir(parents=True, exist_ok=True)
     pool = ClipPool(state / "clips")
     print(f"{len(pool)} clips", flush=True)
@@ -171,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("state", type=Path)
     training.add_argument("--steps", type=int, default=3000)
     training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
+    training.add_argument("--recipe", default="training", choices=sorted(RECIPES), help="what learns")
     training.add_argument("--fresh", action="store_true", help="begin with random weights")
     items = commands.add_parser("items", help="list what is learnt from")
     items.add_argument("data", type=Path)
@@ -183,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for case in allowed_cases(options.data):
             print(json.dumps({"id": case.id, "licence": case.licence, "source": case.source, "sha256": case.sha256}))
     else:
-        train(options.state, options.steps, options.start, options.fresh)
+        train(options.state, options.steps, options.start, options.fresh, options.recipe)
     return 0
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from medsam2_engine.backends.load import framing_of, load_sam2
-from medsam2_engine.finetune.embedded_recipe import VALIDATION_SUBJECTS, allowed_cases
+from medsam2_engine.finetune.embedded_recipe import RECIPES, VALIDATION_SUBJECTS, allowed_cases
 from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.finetune.scoring import Score, score, tasks_of
 from medsam2_engine.finetune.settings import ALL
@@ -33,11 +33,11 @@ from medsam2_engine.models import find_model
 START = "embedded"
 
 
-def export(state: Path, folder: Path) -> None:
+def export(state: Path, folder: Path, recipe: str = "training") -> None:
     """The averaged weights of a training in STATE as a folder that can be loaded and added to the model list."""
     entry = find_model(START)
     model = load_sam2(entry, entry)
-    kept = torch.load(state / "training" / STATE_FILE, map_location="cpu", weights_only=True)
+    kept = torch.load(state / recipe / STATE_FILE, map_location="cpu", weights_only=True)
     average = {name: tensor for name, tensor in kept["average"].items() if not name.startswith("probes.")}
     missing = model.load_state_dict(average, strict=False)
     assert not missing.unexpected_keys, "the state belongs to this architecture"
@@ -79,13 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     writing = commands.add_parser("export", help="write the averaged weights as a model folder")
     writing.add_argument("state", type=Path)
     writing.add_argument("folder", type=Path)
+    writing.add_argument("--recipe", default="training", choices=sorted(RECIPES))
     judging = commands.add_parser("judge", help="figures on the subjects kept apart")
     judging.add_argument("data", type=Path)
     judging.add_argument("folder", type=Path, nargs="?")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.command == "export":
-        export(options.state, options.folder)
+        export(options.state, options.folder, options.recipe)
     else:
         judge(options.data, options.folder)
     return 0

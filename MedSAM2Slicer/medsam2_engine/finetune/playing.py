@@ -47,10 +47,10 @@ class Play:
     true_presence: float = 0.3
 
 
-def drawn_play(rng: np.random.Generator, length: int) -> Play:
-    """A random play for clips of that length."""
-    clicks = int(rng.choice([0, 1, 2, 3], p=[0.65, 0.2, 0.1, 0.05]))
-    corrected = int(rng.integers(1, length)) if length > 1 and rng.random() < 0.25 else 0
+def drawn_play(rng: np.random.Generator, length: int, is_corrected: bool = False) -> Play:
+    """A random play for clips of that length; is_corrected: never without a click."""
+    clicks = int(rng.choice([0, 1, 2, 3], p=[0.0, 0.3, 0.3, 0.4] if is_corrected else [0.65, 0.2, 0.1, 0.05]))
+    corrected = int(rng.integers(1, length)) if length > 1 and (rng.random() < 0.25 or is_corrected) else 0
     age = int(rng.integers(0, 25)) if rng.random() < 0.4 else 0
     return Play(clicks, corrected, age)
 

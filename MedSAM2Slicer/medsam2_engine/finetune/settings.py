@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 
 from medsam2_engine.finetune.losses import LossWeights
 
-HEAD, LORA, ALL = "head", "lora", "all"
+HEAD, LORA, ALL, CORRECTIONS = "head", "lora", "all", "corrections"
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Settings:
     """A training.
 
     Attributes:
-        trained: "head" (mask decoder, memory, prompts), "lora" (low-rank differences) or "all".
+        trained: "head" (mask decoder, memory, prompts), "lora" (low-rank differences), "all", or "corrections" (what
+            nothing but clicks and earlier answers pass through, and the guess of the own overlap).
         rank: of the low-rank differences; 0 is as much as stays under 3 % of the parameters.
         steps: optimiser steps of the whole training.
         frames: slices per micro-batch; a step adds the gradients of `accumulation` micro-batches.

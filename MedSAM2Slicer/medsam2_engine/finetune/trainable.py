@@ -17,10 +17,16 @@ import torch
 from torch import Tensor, nn
 
 from medsam2_engine.errors import BadRequest
-from medsam2_engine.finetune.settings import ALL, HEAD, LORA, Settings
+from medsam2_engine.finetune.settings import ALL, CORRECTIONS, HEAD, LORA, Settings
 from medsam2_engine.model.sam2 import Sam2
 
-ENCODER = "image_encoder."
+# The masks of boxes, and of frames that are followed without a click, do not depend on these.
+CORRECTION_PARTS = (
+    "sam_prompt_encoder.mask_downscaling",
+    "sam_prompt_encoder.point_embeddings.0",
+    "sam_prompt_encoder.point_embeddings.1",
+    "sam_mask_decoder.iou_prediction_head",
+)
 LORA_MODULES = r".*\.(qkv|q_proj|k_proj|v_proj|out_proj|attn\.proj|mlp\.layers\.[01]|linear[12])"
 LARGEST_STEP = 0.05  # of a matrix's own size (root mean square), per step of Adam at a learning rate of 1e-3
 ALPHA = 2  # the scale of the differences over their rank
@@ -34,9 +40,12 @@ def make_trainable(model: Sam2, settings: Settings) -> dict[str, nn.Parameter]:
     Raises:
         BadRequest: an unknown choice, or peft is missing.
     """
-    if settings.trained not in (HEAD, LORA, ALL):
-        raise BadRequest(f"{settings.trained!r} cannot be trained. Choose {HEAD}, {LORA} or {ALL}.")
-    model.requires_grad_(settings.trained != LORA)
+    if settings.trained not in (HEAD, LORA, ALL, CORRECTIONS):
+        raise BadRequest(f"{settings.trained!r} cannot be trained. Choose {HEAD}, {LORA}, {ALL} or {CORRECTIONS}.")
+    model.requires_grad_(settings.trained in (HEAD, ALL))
+    if settings.trained == CORRECTIONS:
+        for part in CORRECTION_PARTS:
+            model.get_submodule(part).requires_grad_(True)
     if settings.trained == HEAD:
         model.image_encoder.requires_grad_(False)
     if settings.trained == LORA:

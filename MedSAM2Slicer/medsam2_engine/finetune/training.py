@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from medsam2_engine.finetune.clip_sources import ClipSource, batch_of
 from medsam2_engine.finetune.playing import drawn_play, played
 from medsam2_engine.finetune.probes import Probes
-from medsam2_engine.finetune.settings import Settings
+from medsam2_engine.finetune.settings import CORRECTIONS, Settings
 from medsam2_engine.finetune.statistics import Statistics
 from medsam2_engine.finetune.team import Alone, Team
 from medsam2_engine.finetune.trainable import groups, make_trainable, put
@@ -157,7 +157,7 @@ class Training:
 
     def _loss(self, rng: np.random.Generator) -> Tensor:
         batch = batch_of(rng, self._source, self._framing, self.settings).to(self._device)
-        play = drawn_play(rng, batch.truth.shape[1])
+        play = drawn_play(rng, batch.truth.shape[1], self.settings.trained == CORRECTIONS)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._device == "cuda"):
             return played(self.model, batch, play, self.settings.losses, rng, self._statistics, self._probes)
 

@@ -15,10 +15,12 @@ import torch
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.losses import CROSS_ENTROPY
-from medsam2_engine.finetune.settings import ALL, HEAD, LORA, Settings
+from medsam2_engine.finetune.settings import ALL, CORRECTIONS, HEAD, LORA, Settings
 from medsam2_engine.finetune.trainable import LARGEST_SHARE, share_of
 from medsam2_engine.finetune.training import LOG_FILE, Rhythm, Training
 from medsam2_engine.framing import ObjectFraming
+from medsam2_engine.model.bank import MemoryBank
+from medsam2_engine.model.frame import FramePrompt
 from medsam2_engine.model.sam2 import Sam2
 from training_phantoms import QUICK, TINY, OneClip
 
@@ -30,6 +32,8 @@ import numpy as np, torch
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.framing import ObjectFraming
+from medsam2_engine.model.bank import MemoryBank
+from medsam2_engine.model.frame import FramePrompt
 from medsam2_engine.model.sam2 import Sam2
 from training_phantoms import QUICK, TINY, OneClip
 torch.set_num_threads(1)
@@ -173,6 +177,29 @@ def test_low_rank_differences_of_the_embedded_model_are_under_three_per_cent() -
     entry = find_model("embedded")
     model = load_sam2(entry, entry)
     assert 0.01 < share_of(make_trainable(model, Settings(trained=LORA)), model) <= LARGEST_SHARE
+
+
+@torch.no_grad()
+def test_learning_to_be_corrected_leaves_boxes_and_following_as_they_are(tmp_path: Path, a_clip: Clip) -> None:
+    untouched = training(tmp_path / "a", a_clip, replace(QUICK, trained=CORRECTIONS)).model.eval()
+    with torch.enable_grad():
+        learnt = training(tmp_path / "b", a_clip, replace(QUICK, trained=CORRECTIONS, steps=3, box=1.0, point=0.0))
+        learnt.run()
+    model = learnt.model.eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    box = FramePrompt(torch.tensor([[10.0, 12.0], [40.0, 44.0]]), torch.tensor([2, 3]))
+    click = FramePrompt(torch.cat((box.points_xy, torch.tensor([[20.0, 20.0]]))), torch.tensor([2, 3, 0]))
+    answers = []
+    for each in (untouched, model):
+        first, second = (each.encode(pixels).at(n) for n in range(2))
+        answer = each.prompt(first, box)
+        bank = MemoryBank(TINY, 9)
+        bank.add_conditioning(0, each.remember(first, answer, from_prompt=True))
+        followed = each.track(second, bank, 1)
+        answers.append((answer.logits, followed.logits, each.prompt(first, click, answer.logits).logits))
+    assert torch.equal(answers[0][0], answers[1][0])
+    assert torch.equal(answers[0][1], answers[1][1])
+    assert not torch.equal(answers[0][2], answers[1][2])
 
 
 def test_gradients_of_several_micro_batches_are_added_up(tmp_path: Path, a_clip: Clip) -> None:
