@@ -31,6 +31,7 @@ from MedSAM2SlicerLib.SelfTest import runSelfTest
 from MedSAM2SlicerLib.Shortcuts import Shortcuts
 from MedSAM2SlicerLib.ShortcutsPanel import SETTINGS_TITLE, ShortcutsPanel
 from MedSAM2SlicerLib.ShortcutsSettings import addShortcutsSettings
+from MedSAM2SlicerLib.SliceStripPanel import SliceStripPanel
 from MedSAM2SlicerLib.WindowChoice import promptNodes, windowOfRequest
 from MedSAM2SlicerLib.WindowPanel import WindowPanel
 
@@ -75,6 +76,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
         self.windowPanel = None
         self.lesionPanel = None
+        self.sliceStripPanel = None
         self.shortcuts = None
         self.shortcutsPanel = None
         self._parameters = None
@@ -96,6 +98,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineSection.choice.onChosen = self.previewAgain
         self._embedWindowPanel()
         self._embedLesionPanel()
+        self._embedSliceStrip()
         self.controller.news.onChanged = self.updatePanels
         self.engine.onChanged = self.controller.news.changed
         self.engine.together = self.controller.news.together
@@ -108,6 +111,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.controller.readiness.end()
+        self.sliceStripPanel.exit()
         self.shortcuts.remove()
         self.setParameterNode(None)
         self.engineSection.stop()
@@ -121,10 +125,13 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
         self.shortcuts.install()
         self.lesionPanel.onEntered()
+        self.controller.enter()
+        self.sliceStripPanel.enter()
         self.controller.readiness.begin()
 
     def exit(self):
         self.controller.readiness.end()
+        self.sliceStripPanel.exit()
         self.shortcuts.remove()
         self.controller.leave()
 
@@ -164,6 +171,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineSection.update()
         self.windowPanel.update()
         self.lesionPanel.update()
+        self.sliceStripPanel.update()
 
     def cancel(self):
         """The name that is being edited, or whatever the controller is busy with."""
@@ -224,6 +232,12 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lesionPanel = LesionPanel(self.resourcePath("UI/LesionPanel.ui"), self.controller)
         self.ui.lesionsButton.layout().addWidget(self.lesionPanel.widget)
 
+    def _embedSliceStrip(self):
+        """Under the buttons that it is used with, above the list of prompts."""
+        self.sliceStripPanel = SliceStripPanel(self.resourcePath("UI/SliceStripPanel.ui"), self.controller)
+        self.ui.segmentButton.layout().insertWidget(1, self.sliceStripPanel.widget)
+        self.lesionPanel.tidying.keptSlices = self.controller.approval.keptSlices
+
     def _embedShortcuts(self):
         self.shortcuts = Shortcuts(
             {
@@ -236,6 +250,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "cancel": self.cancel,
                 "undo": self.controller.undo,
                 "redo": self.controller.redo,
+                "nextDoubtful": self.sliceStripPanel.showNext,
+                "lockSlice": self.controller.approval.toggleLock,
                 "removePrompt": self.panel.removeSelectedPrompt,
                 "nextLesion": self.lesionPanel.showNext,
                 "previousLesion": self.lesionPanel.showPrevious,
@@ -252,6 +268,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             "cancel": [self.ui.cancelButton],
             "undo": [self.ui.undoButton],
             "redo": [self.ui.redoButton],
+            "nextDoubtful": [self.sliceStripPanel.ui.nextButton],
+            "lockSlice": [self.sliceStripPanel.ui.lockButton],
             "removePrompt": [self.ui.removePromptButton],
             "nextLesion": [self.lesionPanel.ui.nextButton],
             "previousLesion": [self.lesionPanel.ui.previousButton],

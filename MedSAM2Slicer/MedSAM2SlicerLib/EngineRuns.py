@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import End, MaskChanged
+from medsam2_protocol.prompts import MaskPrompt
 from MedSAM2SlicerLib.News import NO_PROGRESS, News
 from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
@@ -15,6 +17,17 @@ from MedSAM2SlicerLib.TaskRun import Task, TaskListener, TaskRun
 
 OnMask = Callable[[MaskChanged], None]
 OnEnd = Callable[[End], None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A propagation of the chosen segment. `kept` are slices that stand; `corrected` None: it is about all others."""
+
+    prompts: tuple[PlacedPrompt, ...]
+    axis: str
+    reach: Reach
+    kept: tuple[MaskPrompt, ...] = ()
+    corrected: Optional[int] = None
 
 
 class EngineRuns:
@@ -46,11 +59,11 @@ class EngineRuns:
         """One slice, from the prompts on it."""
         self._start(self._task(prompts, axis, index, EVERYWHERE), onMask, onRepeated, onEnd)
 
-    def propagate(
-        self, prompts: tuple[PlacedPrompt, ...], axis: str, reach: Reach, onMask: OnMask, onRepeated, onEnd: OnEnd
-    ) -> None:
-        """All slices along the axis, as far as the reach lets it go."""
-        self._start(self._task(prompts, axis, None, reach), onMask, onRepeated, onEnd)
+    def propagate(self, question: Question, onMask: OnMask, onRepeated, onEnd: OnEnd) -> None:
+        """All slices along the axis as far as the reach lets it go, or what one corrected slice changes."""
+        task = self._task(question.prompts, question.axis, None, question.reach)
+        task = replace(task, kept=question.kept, corrected=question.corrected)
+        self._start(task, onMask, onRepeated, onEnd)
 
     def cancel(self) -> None:
         """Ask for the end of what is under way; `onEnd` is called."""

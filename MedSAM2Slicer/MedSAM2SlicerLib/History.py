@@ -1,13 +1,15 @@
 """Undo and redo of prompts and of propagations, by our own means: Slicer's scene undo stays off.
 
-A change of prompts is kept as the prompts before and after it, a propagation as the segment before and after it. A
-segment that somebody else has changed since is never overwritten: then there is no way back over that point.
+A change of prompts is kept as the prompts before and after it, a propagation as the segment before and after it, each
+with what is noted at the segment (states of slices, approval). A segment that somebody else has changed since is never
+overwritten: then there is no way back over that point.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
@@ -15,6 +17,8 @@ from MedSAM2SlicerLib.PackedLabelmap import PackedLabelmap, packSegment, restore
 from MedSAM2SlicerLib.PromptMarkups import axisOf, orderOf
 from MedSAM2SlicerLib.PromptRecords import PromptRecord, Records, recordsOf, restoreRecords
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.SegmentStates import SegmentStates
+from MedSAM2SlicerLib.SegmentTags import Texts, setChangedTexts, textsOf
 from MedSAM2SlicerLib.UndoStack import Change, State, UndoStack
 
 
@@ -27,6 +31,7 @@ class History:
 
     def __init__(self, choice: SegmentChoice, onRestored) -> None:
         """`onRestored` gets every prompt node that came back or was moved."""
+        self.onSegmentChanged: Callable[[], None] = lambda: None
         self._choice = choice
         self._onRestored = onRestored
         self._stack = UndoStack()
@@ -65,12 +70,31 @@ class History:
             after = tuple(record for record in before if record.order != orderOf(node))
             self._addPrompts(_("deleted prompt"), before, after)
 
-    def segmentChanged(self, title: str, before: PackedLabelmap) -> None:
-        """The chosen segment was `before` and is now as it is meant to be."""
+    def segmentChanged(self, title: str, before: PackedLabelmap, tagsBefore: Optional[Texts] = None) -> None:
+        """The chosen segment was `before` and is now as it is meant to be.
+
+        Without `tagsBefore` nobody has noted anything at the segment yet; `onSegmentChanged` is called to do so.
+        """
         prompts = self._records()
         after = packSegment(self._choice.segmentationNode, self._choice.segmentId)
-        if not after.isSame(before):
-            self._add(title, State(prompts, before), State(prompts, after))
+        if tagsBefore is None:
+            tagsBefore = self._tags()
+            self.onSegmentChanged()
+        if not after.isSame(before) or tagsBefore != self._tags():
+            self._add(title, State(prompts, before, tagsBefore), State(prompts, after, self._tags()))
+
+    def tagsChanged(self, title: str, tagsBefore: Texts) -> None:
+        """What is noted at the chosen segment was `tagsBefore`."""
+        if tagsBefore != self._tags():
+            prompts = self._records()
+            self._add(title, State(prompts, None, tagsBefore), State(prompts, None, self._tags()))
+
+    def editedElsewhere(self, title: str, place: SegmentStates, before: PackedLabelmap, tagsBefore: Texts) -> None:
+        """Any segment was changed by hand while the module was left."""
+        prompts = recordsOf(place.volumeNode, place.segmentationNode, place.segmentId)
+        after = packSegment(place.segmentationNode, place.segmentId)
+        states = State(prompts, before, tagsBefore), State(prompts, after, textsOf(place.segment))
+        self._stack.add(Change(title, place.volumeNode, place.segmentationNode, place.segmentId, *states))
 
     def undo(self) -> Change:
         """
@@ -120,6 +144,11 @@ class History:
             self._onRestored(node)
         if wanted.voxels is not None:
             restoreSegment(segmentationNode, segmentId, wanted.voxels)
+        if wanted.tags is not None and now.tags is not None:
+            setChangedTexts(segmentationNode.GetSegmentation().GetSegment(segmentId), now.tags, wanted.tags)
+
+    def _tags(self) -> Texts:
+        return textsOf(self._choice.segmentationNode.GetSegmentation().GetSegment(self._choice.segmentId))
 
     def _records(self) -> Records:
         if self._choice.volumeNode is None or self._choice.segmentationNode is None:

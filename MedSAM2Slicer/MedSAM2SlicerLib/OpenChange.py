@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 from medsam2_protocol.messages import MaskChanged
 from MedSAM2SlicerLib.News import News
@@ -19,11 +19,15 @@ class OpenChange:
         self._choice = choice
         self._news = news
 
-    def open(self) -> bool:
-        """Begin to write to the chosen segment, made if it is missing. Returns False, and says why, if it cannot be."""
+    def open(self, mayWrite: Callable[[str, int], bool]) -> bool:
+        """Begin to write to the chosen segment, made if it is missing. Returns False, and says why, if it cannot be.
+
+        `mayWrite(axis, index)` is asked for every slice; what it does not allow is not written.
+        """
         segmentationNode = self._choice.require()
         writer = SegmentWriter(self._choice.volumeNode, segmentationNode, self._choice.segmentId)
         noteBefore(segmentationNode, writer.segmentId)
+        writer.mayWrite = mayWrite
         try:
             writer.begin()
         except CannotWrite as error:

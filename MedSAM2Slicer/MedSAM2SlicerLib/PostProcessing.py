@@ -17,6 +17,8 @@ from slicer.i18n import tr as _
 
 from medsam2_protocol.prompts import AXES, BoxPrompt, LassoPrompt, MaskPrompt, PointPrompt, axis_ijk, shows_object
 from medsam2_protocol.strokes import lasso_interior
+from MedSAM2SlicerLib import CorrectionSentences
+from MedSAM2SlicerLib.ApprovedState import isApproved
 from MedSAM2SlicerLib.Geometry import NotALattice, ijkToSegmentation
 from MedSAM2SlicerLib.LesionTable import volumeText
 from MedSAM2SlicerLib.Measures import axialAxis, cropped
@@ -117,6 +119,8 @@ class PostProcessing:
         controller.previewing.stop()
         segmentationNode, segmentId = choice.segmentationNode, choice.segmentId
         segment = segmentationNode.GetSegmentation().GetSegment(segmentId) if segmentationNode is not None else None
+        if isApproved(segment):
+            raise CannotPostProcess(CorrectionSentences.isApproved())
         before = packSegment(segmentationNode, segmentId) if segment is not None else NOTHING
         if not before.bits:
             raise CannotPostProcess(_("This lesion is empty: there is nothing to change."))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Done, End, MaskChanged
-from medsam2_protocol.prompts import shows_object, slice_of_prompt
-from MedSAM2SlicerLib import Sentences
+from medsam2_protocol.prompts import Prompt, shows_object, slice_of_prompt
+from MedSAM2SlicerLib import CorrectionSentences, Sentences
+from MedSAM2SlicerLib.ApprovedState import isApproved
+from MedSAM2SlicerLib.AskedPrompts import bases, bySlice, withBases
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.News import News
 from MedSAM2SlicerLib.OpenChange import OpenChange
 from MedSAM2SlicerLib.Preview import Preview
 from MedSAM2SlicerLib.PromptMarkups import axisOf, readPrompt, sliceOf
+from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.SliceStates import SliceStates
 
 
 class Previewing:
@@ -25,10 +31,17 @@ class Previewing:
         self._news = news
         self._preview = Preview()
         self._note = ""
+        self.onRelease: Callable[[list[int]], None] = lambda indices: None  # of slices that are kept
+        self.onWithdraw: Callable[[], None] = lambda: None  # the lesion's approval
 
     @property
     def isThere(self) -> bool:
         return self._preview.isThere
+
+    def isOn(self, axis: str, index: int) -> bool:
+        """Whether what this slice shows is a preview."""
+        mask = self._preview.mask
+        return mask is not None and (mask.axis, mask.slice) == (axis, index)
 
     @property
     def promptNode(self):
@@ -44,12 +57,14 @@ class Previewing:
             self._news.say(_("The prompt lies outside the volume. Move it back or make another one."), isError=True)
             return
         axis, index = axisOf(node), slice_of_prompt(prompt, axisOf(node))
-        prompts = self._choice.promptsAlong(axis, index)
+        if self._stands(axis, index):
+            return
+        prompts = self._asked(axis, index)
         if not any(map(shows_object, prompts)):
             self._news.say(
                 _("Click into the object first (P), or draw a box (B): here it is only said what it is not.")
             )
-        elif self._change.open():
+        elif self._change.open(lambda *place: place == (axis, index)):
             self._preview.promptNode = node
             name = Sentences.sliceName(axis, index)
             self._news.say(_("Computing the preview of slice {slice}…").format(slice=name))
@@ -80,7 +95,7 @@ class Previewing:
     def reopen(self) -> None:
         """What was there before a propagation that left nothing."""
         mask = self._preview.mask
-        if mask is not None and self._change.open():
+        if mask is not None and self._change.open(lambda *place: place == (mask.axis, mask.slice)):
             self._change.write(mask)
             self._show()
 
@@ -95,6 +110,34 @@ class Previewing:
     def forget(self) -> None:
         """It became a result, or is another scene's."""
         self._preview.forget()
+
+    def _stands(self, axis: str, index: int) -> bool:
+        """A slice that is kept is not predicted; says so."""
+        place = self._choice.place()
+        states = place.now() if place is not None else SliceStates()
+        if place is not None and isApproved(place.segment):
+            remedy = Remedy(_("Withdraw the approval"), lambda: self.onWithdraw())
+            self._news.say(CorrectionSentences.isApproved(), isError=True, remedy=remedy)
+            return True
+        if states.axis != axis or index not in states.kept:
+            return False
+        sentence = CorrectionSentences.isKept(axis, index, index in states.locked)
+        remedy = Remedy(
+            _("Release {slice}").format(slice=Sentences.sliceName(axis, index)), lambda: self._free(axis, index)
+        )
+        self._news.say(sentence, isError=True, remedy=remedy)
+        return True
+
+    def _free(self, axis: str, index: int) -> None:
+        self.onRelease([index])
+        self.predictOn(axis, index)
+
+    def _asked(self, axis: str, index: int) -> tuple[Prompt, ...]:
+        """The prompts of the slice, and the mask that they correct."""
+        prompts, place = bySlice(self._choice.promptsAlong(axis, index), axis), self._choice.place()
+        states = place.now() if place is not None else SliceStates()
+        starts = bases(states, prompts, place.masks()) if states.axis == axis else {}
+        return withBases(prompts, starts, axis)
 
     def _onMask(self, event: MaskChanged) -> None:
         self._preview.mask = event

@@ -1,14 +1,18 @@
-"""All slices of the chosen segment, written while they come: kept at the end, taken back if it is not reached."""
+"""A propagation of the chosen segment, or its corrections, written while the masks come.
+
+They are kept at the end, and taken back if it is not reached. What is asked is `PropagationPlan`'s matter, what is
+written `Propagation`'s.
+"""
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Done, End, MaskChanged
-from medsam2_protocol.prompts import axis_ijk, slice_of_prompt
-from MedSAM2SlicerLib import Sentences
+from MedSAM2SlicerLib import CorrectionSentences, Sentences
+from MedSAM2SlicerLib.ApprovedState import isApproved
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.History import History
 from MedSAM2SlicerLib.LesionTable import PROPAGATED, setState
@@ -17,10 +21,16 @@ from MedSAM2SlicerLib.OpenChange import OpenChange
 from MedSAM2SlicerLib.PackedLabelmap import NOTHING, packSegment, restoreSegment
 from MedSAM2SlicerLib.PartialResult import PartialResult
 from MedSAM2SlicerLib.Previewing import Previewing
-from MedSAM2SlicerLib.PromptMarkups import axisOf, readPrompt
-from MedSAM2SlicerLib.PropagationOptions import NoSuchRange, Reach, clearMarks, markHere, reachAlong, shownSlice
+from MedSAM2SlicerLib.PromptMarkups import axisOf
+from MedSAM2SlicerLib.Propagation import Propagation
+from MedSAM2SlicerLib.PropagationOptions import clearMarks, markHere, shownSlice
+from MedSAM2SlicerLib.PropagationPlan import ANEW, RELEASE, CannotPropagate, planOf
+from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.SegmentStates import SegmentStates
+from MedSAM2SlicerLib.SegmentTags import Texts, textsOf
 from MedSAM2SlicerLib.SegmentWriter import SegmentWriter
+from MedSAM2SlicerLib.SliceStates import SliceStates
 
 
 class Propagating:
@@ -41,45 +51,66 @@ class Propagating:
         self._previewing = previewing
         self._history = history
         self._news = news
+        self.onWithdraw: Callable[[], None] = lambda: None  # the lesion's approval
+        self.onRelease: Callable[[], None] = lambda: None  # all slices that are kept
         self._before = NOTHING  # the segment before the propagation
+        self._textsBefore: Texts = ()
+        self._propagation: Optional[Propagation] = None
         self._partial: Optional[PartialResult] = None
         self._partialRun = 0
-        self._hasFound = False
+        self._isEverything = False
 
     @property
     def canStart(self) -> bool:
-        return not self._runs.isPropagating and bool(self._choice.promptNodes())
+        if self._runs.isPropagating:
+            return False
+        place = self._choice.place()
+        return bool(self._choice.promptNodes()) or (place is not None and bool(place.now().kept))
+
+    @property
+    def announced(self) -> Optional[tuple[str, int, int]]:
+        """Axis, lowest and highest slice that the run under way, or the last one, may change; None before the first."""
+        plan = self._propagation.plan if self._propagation is not None else None
+        return (plan.axis, *plan.slices) if plan is not None else None
 
     @property
     def canKeep(self) -> bool:
         """Whether a run that did not reach its end left masks that can be had still."""
         return self._partial is not None and self._partialRun == self._runs.started and not self._runs.isPropagating
 
-    def start(self) -> None:
-        """Ask for all slices of the segment, from all its prompts along the axis of the newest."""
-        if self._runs.isPropagating:
+    def start(self, everything: bool = False) -> None:
+        """Ask for what the corrections since the last propagation change, or for all slices."""
+        if self._runs.isPropagating or self._choice.volumeNode is None:
             return
-        nodes = [node for node in self._choice.promptNodes() if readPrompt(node) is not None]
-        if not nodes:
-            self._news.say(_("Draw a box around the object first (B), or click into it (P)."), isError=True)
+        place = self._choice.place()
+        if place is None:
+            self._news.say(CorrectionSentences.nothingToGoFrom(), isError=True)
             return
-        axis = axisOf(nodes[-1])
-        try:
-            reach = self._reachAlong(axis)
-        except NoSuchRange as reason:
-            self._news.say(str(reason), isError=True)
+        if isApproved(place.segment):
+            remedy = Remedy(_("Withdraw the approval"), lambda: self.onWithdraw())
+            self._news.say(CorrectionSentences.isApproved(), isError=True, remedy=remedy)
             return
         self._runs.drop()
         self._previewing.close()
-        self._choice.require()
-        self._before = packSegment(self._choice.segmentationNode, self._choice.segmentId)
-        if not self._change.open():
+        place.noteHandEdits()
+        try:
+            plan = planOf(self._choice, place, everything)
+        except CannotPropagate as reason:
+            self._previewing.reopen()
+            self._news.say(str(reason), reason.isError, self._remedyFor(reason))
             return
-        self._partial, self._hasFound = None, False
-        prompts = self._choice.promptsAlong(axis)
-        self._news.progress = NO_PROGRESS
-        self._news.say(Sentences.ofPropagation(len(prompts), len(nodes)))
-        self._runs.propagate(prompts, axis, reach, self._onMask, self._change.startOver, self._onEnd)
+        self._before = packSegment(place.segmentationNode, place.segmentId)
+        self._textsBefore = textsOf(place.segment)
+        self._propagation, self._isEverything = Propagation(plan, place), everything
+        if self._change.open(self._propagation.mayWrite):
+            self._partial = None
+            self._news.progress = NO_PROGRESS
+            self._propagation.begin(self._change.writer)
+            self._ask()
+
+    def startAnew(self) -> None:
+        """All slices, from all prompts and whatever is kept."""
+        self.start(True)
 
     def keepWhatCame(self) -> None:
         """The masks of the run that was cancelled or failed become the segment after all."""
@@ -91,8 +122,10 @@ class Propagating:
             self._news.say(_("The segment was changed meanwhile. Propagate again."), isError=True)
             return
         self._choice.chooseAll(partial.volumeNode, partial.segmentationNode, partial.segmentId)
+        texts = textsOf(self._choice.place().segment)
         restoreSegment(partial.segmentationNode, partial.segmentId, partial.came)
-        self._history.segmentChanged(_("part of a propagation"), partial.before)
+        self._note(self._choice.place(), partial.states)
+        self._history.segmentChanged(_("part of a propagation"), partial.before, texts)
         self._news.say(_("What came was kept. Ctrl+Z takes it back."))
 
     def markSlice(self, isFirst: bool) -> None:
@@ -124,36 +157,68 @@ class Propagating:
     def forget(self) -> None:
         self._partial = None
 
+    def _ask(self) -> None:
+        propagation = self._propagation
+        question = propagation.question()
+        self._news.say(CorrectionSentences.ofStart(propagation.plan))
+        self._runs.propagate(question, self._onMask, self._onRepeated, self._onEnd)
+
     def _onMask(self, event: MaskChanged) -> None:
-        self._hasFound = self._hasFound or not event.region.is_empty
-        if not self._change.write(event):
+        if self._propagation.onMask(event) and not self._change.write(event):
             self._previewing.stop()
             self._news.say(_("The segment was deleted; the computation was stopped."), isError=True)
 
-    def _onEnd(self, end: End) -> None:
-        writer = self._change.take()
-        if isinstance(end, Done) and self._hasFound:
-            writer.end()
-            self._history.segmentChanged(_("propagation"), self._before)
-            setState(writer.segmentationNode, writer.segmentId, PROPAGATED)
-            self._previewing.forget()
-        else:
-            self._putBack(writer)
-            self._previewing.reopen()
-        if isinstance(end, Done) and not self._hasFound:
-            self._news.say(Sentences.nothingFound(), isError=True)
-        else:
-            self._news.sayEnd(end, self.start)
+    def _onRepeated(self) -> None:
+        self._change.startOver()
+        self._propagation.onRepeated(self._change.writer)
 
-    def _putBack(self, writer: SegmentWriter) -> None:
+    def _onEnd(self, end: End) -> None:
+        propagation = self._propagation
+        if isinstance(end, Done):
+            self._onStepDone(propagation, end)
+        else:
+            self._putBack(self._change.take(), propagation)
+            self._previewing.reopen()
+            self._news.sayEnd(end, lambda: self.start(self._isEverything))
+
+    def _onStepDone(self, propagation: Propagation, end: Done) -> None:
+        if not propagation.hasFound and not propagation.plan.isCorrection:
+            self._change.revert()
+            self._previewing.reopen()
+            self._news.say(Sentences.nothingFound(), isError=True)
+            return
+        propagation.onStepDone(self._change.writer, end)
+        if not propagation.isDone:
+            self._ask()
+            return
+        self._finish(propagation)
+        self._news.say(CorrectionSentences.ofDone(propagation, end))
+
+    def _finish(self, propagation: Propagation) -> None:
+        writer = self._change.take()
+        writer.end()
+        self._note(propagation.place, propagation.statesNow())
+        title = _("correction") if propagation.plan.isCorrection else _("propagation")
+        self._history.segmentChanged(title, self._before, self._textsBefore)
+        self._previewing.forget()
+
+    def _putBack(self, writer: SegmentWriter, propagation: Propagation) -> None:
         """The segment is what it was, and what came can be had still."""
         segmentationNode, segmentId = writer.segmentationNode, writer.segmentId
         came = packSegment(segmentationNode, segmentId)
+        states = propagation.statesNow()
         if writer.revert() and not came.isSame(self._before):
-            self._partial = PartialResult(writer.volumeNode, segmentationNode, segmentId, self._before, came)
+            place = writer.volumeNode, segmentationNode, segmentId
+            self._partial = PartialResult(*place, self._before, came, states)
             self._partialRun = self._runs.started
 
-    def _reachAlong(self, axis: str) -> Reach:
-        prompted = [slice_of_prompt(prompt, axis) for prompt in self._choice.promptsAlong(axis)]
-        count = self._choice.volumeNode.GetImageData().GetDimensions()[axis_ijk(axis)]
-        return reachAlong(self._choice.parameters, axis, prompted, count)
+    def _note(self, place: SegmentStates, states: SliceStates) -> None:
+        place.put(states)
+        setState(place.segmentationNode, place.segmentId, PROPAGATED)
+
+    def _remedyFor(self, reason: CannotPropagate) -> Optional[Remedy]:
+        if reason.remedy == ANEW:
+            return Remedy(_("Re-propagate all"), self.startAnew)
+        if reason.remedy == RELEASE:
+            return Remedy(_("Release locked and edited slices"), lambda: self.onRelease())
+        return None

@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from medsam2_protocol.prompts import slice_of_prompt
 from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.PromptMarkups import axisOf, promptsOf, readPrompt
+from MedSAM2SlicerLib.SegmentStates import SegmentStates
 from MedSAM2SlicerLib.SegmentWriter import SegmentWriter, addSegment, prepareSegmentation
 
 
@@ -61,6 +62,13 @@ class SegmentChoice:
         """Whether that writer writes what is chosen."""
         chosen = (self.volumeNode, self.segmentationNode, self.segmentId)
         return chosen == (writer.volumeNode, writer.segmentationNode, writer.segmentId)
+
+    def place(self) -> Optional[SegmentStates]:
+        """The chosen segment and its slice states; None while there is none."""
+        if self.volumeNode is None or self.volumeNode.GetImageData() is None or self.segmentationNode is None:
+            return None
+        place = SegmentStates(self.volumeNode, self.segmentationNode, self.segmentId)
+        return place if place.isThere() else None
 
     def require(self):
         """The chosen segmentation, holding the chosen segment; both are made if they are missing."""

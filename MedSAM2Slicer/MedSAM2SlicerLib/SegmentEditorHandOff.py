@@ -11,14 +11,11 @@ from typing import Optional
 import numpy as np
 import slicer
 from slicer.i18n import tr as _
-from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam2_protocol.prompts import axis_kji
-from MedSAM2SlicerLib.Geometry import NotALattice, ijkToSegmentation
+from MedSAM2SlicerLib.SegmentSlices import Start, readBox, stampOf
 
-LABELMAP = "Binary labelmap"
 EDITOR_TAG = "SegmentEditor"
-Start = tuple[int, int, int]
 
 
 class CannotHandOff(RuntimeError):
@@ -70,14 +67,14 @@ class SegmentSnapshot:
         self.volumeNode = volumeNode
         self.segmentationNode = segmentationNode
         self.segmentId = segmentId
-        self._stamp = self._stampNow()
-        self._start, self._voxels = self._read()
+        self._stamp = stampOf(segmentationNode, segmentId)
+        self._start, self._voxels = readBox(volumeNode, segmentationNode, segmentId)
 
     def changedSlices(self, axis: str) -> tuple[int, ...]:
         """Indices along "I", "J" or "K" of all slices in which at least one voxel differs from the snapshot."""
-        if not self._isPossible() or self._stampNow() == self._stamp:
+        if not self._isPossible() or stampOf(self.segmentationNode, self.segmentId) == self._stamp:
             return ()
-        start, voxels = self._read()
+        start, voxels = readBox(self.volumeNode, self.segmentationNode, self.segmentId)
         differs, first = _difference((self._start, self._voxels), (start, voxels))
         along = axis_kji(axis)
         others = tuple(other for other in range(3) if other != along)
@@ -93,70 +90,6 @@ class SegmentSnapshot:
 
     def _segment(self):
         return self.segmentationNode.GetSegmentation().GetSegment(self.segmentId)
-
-    def _stampNow(self) -> tuple:
-        """Changes whenever the labelmap does, and now and then without a reason."""
-        segment = self._segment()
-        labelmap = segment.GetRepresentation(LABELMAP) if segment is not None else None
-        scalars = labelmap.GetPointData().GetScalars() if labelmap is not None else None
-        stamps = tuple(part.GetMTime() if part is not None else 0 for part in (labelmap, scalars))
-        return labelmap, *stamps
-
-    def _read(self) -> tuple[Start, np.ndarray]:
-        """The first voxel of the box around the segment, and the box, KJI and bool.
-
-        A labelmap on another lattice (the Segment Editor has a geometry of its own if the user wants one) is brought
-        to the volume's voxels by nearest neighbour.
-        """
-        segment = self._segment()
-        labelmap = segment.GetRepresentation(LABELMAP) if segment is not None else None
-        shape_ijk = self.volumeNode.GetImageData().GetDimensions()
-        if labelmap is None or labelmap.GetPointData().GetScalars() is None or labelmap.IsEmpty():
-            return (0, 0, 0), np.zeros((0, 0, 0), bool)
-        onVolume = _onLattice(labelmap, self.volumeNode, self.segmentationNode)
-        return _cropped(onVolume, segment.GetLabelValue(), shape_ijk)
-
-
-def _onLattice(labelmap, volumeNode, segmentationNode):
-    try:
-        lattice = ijkToSegmentation(volumeNode, segmentationNode)
-    except NotALattice:
-        return labelmap
-    reference = slicer.vtkOrientedImageData()
-    reference.SetGeometryFromImageToWorldMatrix(lattice)
-    i, j, k = volumeNode.GetImageData().GetDimensions()
-    reference.SetExtent(0, i - 1, 0, j - 1, 0, k - 1)
-    if slicer.vtkOrientedImageDataResample.DoGeometriesMatch(labelmap, reference):
-        return labelmap
-    resampled = slicer.vtkOrientedImageData()
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        labelmap, reference, resampled, False, False
-    )
-    return resampled
-
-
-def _cropped(labelmap, labelValue: int, shape_ijk) -> tuple[Start, np.ndarray]:
-    i, j, k = labelmap.GetDimensions()
-    voxels = vtk_to_numpy(labelmap.GetPointData().GetScalars()).reshape(k, j, i) == labelValue
-    extent = labelmap.GetExtent()
-    first, inside = [], []
-    for low, size in zip((4, 2, 0), reversed(shape_ijk)):
-        start, stop = max(extent[low], 0), min(extent[low + 1] + 1, size)
-        first.append(start)
-        inside.append(slice(start - extent[low], max(start, stop) - extent[low]))
-    return _tight(tuple(first), voxels[tuple(inside)])
-
-
-def _tight(start: Start, voxels: np.ndarray) -> tuple[Start, np.ndarray]:
-    """Only the box around what is set."""
-    ends = []
-    for axis in range(3):
-        found = np.flatnonzero(voxels.any(axis=tuple(other for other in range(3) if other != axis)))
-        if found.size == 0:
-            return (0, 0, 0), np.zeros((0, 0, 0), bool)
-        ends.append((int(found[0]), int(found[-1]) + 1))
-    box = voxels[tuple(slice(first, last) for first, last in ends)].copy()
-    return tuple(begin + first for begin, (first, _last) in zip(start, ends)), box
 
 
 def _difference(one: tuple[Start, np.ndarray], other: tuple[Start, np.ndarray]) -> tuple[np.ndarray, Start]:

@@ -3,6 +3,7 @@
 The rules:
 * From `begin` on the segment has a labelmap of its own, on the lattice of the volume. Other segments keep theirs, so
   nothing that is written can erase them, and overlaps stay.
+* What `mayWrite` does not allow is not written: slices that were edited or locked, and those that a run is not about.
 * `write` makes one slice of the segment exactly the given region, and touches nothing else. It works inside the
   labelmap's memory and costs a millisecond or so.
 * `end` lets Slicer crop the labelmap and refresh what is derived from it (closed surface), once.
@@ -12,7 +13,7 @@ The rules:
 from __future__ import annotations
 
 import itertools
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 import slicer
@@ -42,6 +43,7 @@ class SegmentWriter:
         self.segmentationNode = segmentationNode
         self.segmentId = segmentId
         self._shape_ijk = tuple(volumeNode.GetImageData().GetDimensions())
+        self.mayWrite: Callable[[str, int], bool] = lambda axis, index: True
         self._before: Optional[slicer.vtkOrientedImageData] = None
         self._written: tuple[object, int] = (None, 0)
 
@@ -63,13 +65,16 @@ class SegmentWriter:
         self._before = self._labelmap()
         self._replace(_copyOn(lattice, self._before, self._volumeExtent()))
 
-    def write(self, axis: str, index: int, region: MaskRegion) -> None:
-        """Make slice `index` along `axis` exactly `region`."""
+    def write(self, axis: str, index: int, region: MaskRegion) -> bool:
+        """Make slice `index` along `axis` exactly `region`. Returns False, and does nothing, if it may not."""
+        if not self.mayWrite(axis, index):
+            return False
         if not region.is_empty:
             self._makeRoom(region)
         if not _isEmpty(self._labelmap()):
             self._paste(axis_kji(axis), index, region)
             self._announce()
+        return True
 
     def end(self) -> None:
         """The change is complete."""

@@ -19,7 +19,11 @@ from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import Failed, Progress
 from medsam2_protocol.prompts import BoxPrompt, MaskPrompt
+from MedSAM2SlicerLib.Approval import Approval
+from MedSAM2SlicerLib.CorrectionSentences import listed
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
+from MedSAM2SlicerLib.Exporting import Exporting
+from MedSAM2SlicerLib.HandEdits import HandEdits
 from MedSAM2SlicerLib.History import CannotUndo, History
 from MedSAM2SlicerLib.News import News, shownTogether
 from MedSAM2SlicerLib.OpenChange import OpenChange
@@ -61,6 +65,13 @@ class SegmentationController:
         self._prompts = PromptObserver(self.onPromptMoved, lambda node: self.onPromptPicked(node))
         self.history = History(self.choice, self._prompts.follow)
         self.propagating = Propagating(self.choice, self.runs, self._change, self.previewing, self.history, self.news)
+        self.approval = Approval(self.choice, self.previewing, self.history, self.news, lambda: not self.isPropagating)
+        self.exporting = Exporting(self.choice, self.news)
+        self.handEdits = HandEdits(self.choice, self.history)
+        self.history.onSegmentChanged = self._noteOwnChange
+        self.previewing.onWithdraw = self.propagating.onWithdraw = self.approval.withdraw
+        self.previewing.onRelease = self.approval.release
+        self.propagating.onRelease = self.approval.releaseAll
 
     # ---- what the panel shows
 
@@ -244,10 +255,17 @@ class SegmentationController:
 
     @shownTogether
     def propagate(self) -> None:
-        """All slices of the segment, from all its prompts along the axis of the newest."""
+        """What the corrections since the last propagation change; without one all slices, from all prompts."""
         if self.canPropagate:
             self._toolbox.disarm()
         self.propagating.start()
+
+    @shownTogether
+    def propagateAnew(self) -> None:
+        """All slices of the segment but those that are kept, whatever was propagated before."""
+        if self.canPropagate:
+            self._toolbox.disarm()
+        self.propagating.startAnew()
 
     @shownTogether
     def keepWhatCame(self) -> None:
@@ -294,7 +312,15 @@ class SegmentationController:
         self._toolbox.disarm()
         if not self.isPropagating:
             self.previewing.stop()
+            self.handEdits.onLeft()
             self.news.say("")
+
+    def enter(self) -> None:
+        """The user is back, perhaps from the Segment Editor."""
+        changed = self.handEdits.onEntered().get(self.choice.segmentId) if not self.isPropagating else None
+        if changed:
+            text = _("Edited by hand: {slices}. They stay as they are; Space fits their neighbours to them.")
+            self.news.say(text.format(slices=listed(self.approval.axis(), changed)))
 
     def onNodeAboutToBeRemoved(self, node) -> None:
         if node in self.choice.promptNodes():
@@ -329,6 +355,7 @@ class SegmentationController:
         self.previewing.forget()
         self._change.forget()
         self.propagating.forget()
+        self.handEdits.forget()
         if parameters is None:
             self.runs.forgetVolume()
             self.history.clear()
@@ -351,6 +378,11 @@ class SegmentationController:
             numberPrompts()
             for node in allPrompts():
                 self._prompts.follow(node)
+
+    def _noteOwnChange(self) -> None:
+        place = self.choice.place()
+        if place is not None:
+            place.noteOwnChange()
 
     def _abandon(self, sentence: str) -> None:
         self.previewing.stop()

@@ -33,6 +33,8 @@ def shortcutActions() -> tuple[ShortcutAction, ...]:
             ("cancel", _("Cancel"), "Esc"),
             ("undo", _("Undo"), "Ctrl+Z"),
             ("redo", _("Redo"), "Ctrl+Y"),
+            ("nextDoubtful", _("Next doubtful slice"), "N"),
+            ("lockSlice", _("Lock slice"), "K"),
             ("removePrompt", _("Delete prompt"), "Del"),
             ("nextLesion", _("Next lesion"), "E"),
             ("previousLesion", _("Previous lesion"), "Shift+E"),

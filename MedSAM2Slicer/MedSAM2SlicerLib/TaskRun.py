@@ -21,7 +21,7 @@ from medsam2_protocol.messages import (
     Request,
     Window,
 )
-from medsam2_protocol.prompts import Prompt, SegmentPrompts
+from medsam2_protocol.prompts import MaskPrompt, Prompt, SegmentPrompts
 from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
 
 _WORKER_LOST = ("worker_died", "worker_stuck")
@@ -29,7 +29,10 @@ _WORKER_LOST = ("worker_died", "worker_stuck")
 
 @dataclass(frozen=True)
 class Task:
-    """What is asked, complete enough to be asked again. `slice` is the one to predict; None means propagate."""
+    """What is asked, complete enough to be asked again. `slice` is the one to predict; None means propagate.
+
+    `kept` are slices that stand; `corrected` is the one that a propagation is about, None if it is about all.
+    """
 
     segmentId: str
     prompts: tuple[Prompt, ...]
@@ -39,15 +42,16 @@ class Task:
     device: str
     window: Optional[Window] = None
     reach: Reach = EVERYWHERE
+    kept: tuple[MaskPrompt, ...] = ()
+    corrected: Optional[int] = None
 
     def request(self, volume_id: str) -> Request:
-        segment = SegmentPrompts(self.segmentId, self.prompts)
+        segment = SegmentPrompts(self.segmentId, self.prompts, self.kept)
         if self.slice is not None:
             return Predict("", volume_id, segment, self.axis, self.slice, self.model, self.device, self.window)
         first, last, direction = self.reach.first, self.reach.last, self.reach.direction
-        return Propagate(
-            "", volume_id, (segment,), self.axis, first, last, self.model, self.device, self.window, direction
-        )
+        how = (self.model, self.device, self.window, direction, self.corrected)
+        return Propagate("", volume_id, (segment,), self.axis, first, last, *how)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Callable, Optional
 
 from MedSAM2SlicerLib.PackedLabelmap import PackedLabelmap
 from MedSAM2SlicerLib.PromptRecords import Records
+from MedSAM2SlicerLib.SegmentTags import Texts
 
 LIMIT_BYTES = 64 << 20
 LIMIT_CHANGES = 500
@@ -17,10 +18,16 @@ LIMIT_CHANGES = 500
 
 @dataclass(frozen=True)
 class State:
-    """A segment at one moment; `voxels` is None where the change does not touch them."""
+    """A segment at one moment; `voxels` and `tags` are None where the change does not touch them."""
 
     prompts: Records
     voxels: Optional[PackedLabelmap] = None
+    tags: Optional[Texts] = None
+
+    @property
+    def bytes(self) -> int:
+        voxels = self.voxels.bytes if self.voxels is not None else 0
+        return voxels + sum(map(len, self.tags or ()))
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Change:
 
     @property
     def bytes(self) -> int:
-        return sum(state.voxels.bytes for state in (self.before, self.after) if state.voxels is not None)
+        return self.before.bytes + self.after.bytes
 
 
 class UndoStack:

@@ -111,6 +111,7 @@ class Tutorial:
             self._draw()
             self._preview()
             self._propagate()
+            self._strip()
             self._review()
         finally:
             self._close()
@@ -160,6 +161,12 @@ class Tutorial:
         self._keep("tutorial-4-propagating")
         self._wait(lambda: not self._widget.controller.isBusy)
         self._keep("tutorial-5-done")
+
+    def _strip(self) -> None:
+        """A locked slice, and the next doubtful one."""
+        self._key("K")
+        self._key("N")
+        self._keep("tutorial-7-strip")
 
     def _review(self) -> None:
         from MedSAM2SlicerLib.SurfaceView import SurfaceView

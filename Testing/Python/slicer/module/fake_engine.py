@@ -113,13 +113,19 @@ class FakeEngine:
             self.segment(request, request.segments[0], self.slices(request))
 
     def slices(self, request: Propagate) -> list:
-        prompted = [slice_of_prompt(prompt, request.axis) for prompt in request.segments[0].prompts]
+        segment = request.segments[0]
+        kept = {mask.slice for mask in segment.kept}
+        given = sorted({slice_of_prompt(prompt, request.axis) for prompt in segment.prompts} | kept)
+        starts = given if request.corrected is None else [request.corrected]
         size = self.volumes[request.volume_id].shape[axis_kji(request.axis)]
-        low = min(prompted) - (0 if request.direction == "up" else REACH)
-        high = max(prompted) + (0 if request.direction == "down" else REACH)
+        low = min(starts) - (0 if request.direction == "up" else REACH)
+        high = max(starts) + (0 if request.direction == "down" else REACH)
+        if request.corrected is not None:
+            low = max([low, *(index + 1 for index in given if index < request.corrected)])
+            high = min([high, *(index - 1 for index in given if index > request.corrected)])
         if request.first is not None:
             low, high = max(low, request.first), min(high, request.last)
-        return [index for index in range(low, high + 1) if 0 <= index < size]
+        return [index for index in range(low, high + 1) if 0 <= index < size and index not in kept]
 
     def segment(self, request, segment, slices: list) -> None:
         if request.volume_id not in self.volumes:
@@ -175,6 +181,8 @@ class FakeEngine:
 
 
 def prompts_near(prompts, axis: str, index: int) -> list:
+    if not prompts:
+        return []
     nearest = min((slice_of_prompt(prompt, axis) for prompt in prompts), key=lambda other: abs(other - index))
     return [prompt for prompt in prompts if slice_of_prompt(prompt, axis) == nearest]
 

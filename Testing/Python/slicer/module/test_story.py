@@ -379,6 +379,6 @@ def test_boxes_and_choices_are_saved_with_the_scene(shown, mouse, wait_until, tm
     shown.widget.enter()
     shown.volume = shown.parameters.volume
     np.testing.assert_array_equal(shown.mask(shown.volume), voxels)
-    shown.controller.propagate()
+    shown.controller.propagateAnew()
     wait_until(idle(shown))
     assert "Done" in shown.ui.messageLabel.text, shown.ui.messageLabel.text
