@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medsam2_engine.backends.base import Backend
-from medsam2_engine.drawing import as_drawn
+from medsam2_engine.drawing import as_drawn, touch_of
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.separation import separation
@@ -101,12 +101,15 @@ class Answers:
         """To the first `count` clicks, the last of which are those of `stroke`, if it was one.
 
         A scribble is answered from all that is known and not as a refinement: what it does not touch stays anyhow.
+        A click is held to its place like a scribble, if the model is one that needs it.
         """
         framing = self._backend.framing
         points = framing.points(frames.grid, prompts.box, prompts.clicks_for(count, framing.stroke_clicks))
         refines = before is not None and (stroke is None or prompts.box is None)
         previous = before.answer.logits if before is not None and refines else None
         reply = self._as_answered(frames, self._backend.prompt(self._encode(frames, index), points, previous))
+        if stroke is None and before is not None and framing.corrects_locally:
+            stroke = touch_of(prompts.clicks[count - 1], before.mask, reply.mask)
         if stroke is None:
             return reply
         drawn = as_drawn(before.mask if before is not None else None, reply.mask, stroke)

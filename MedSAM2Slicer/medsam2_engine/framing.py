@@ -45,9 +45,11 @@ class Framing(Protocol):
     """Chooses frames for prompted objects. `window` None means: as is best for the model.
 
     `stroke_clicks`: how many clicks along a scribble help the model; measured in docs/prompts.md.
+    `corrects_locally`: of the model's answer to a correcting click, only the change under the click is taken over.
     """
 
     stroke_clicks: ClassVar[int]
+    corrects_locally: ClassVar[bool]
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -78,6 +80,7 @@ class WholeSliceFraming:
 
     size: int
     stroke_clicks: ClassVar[int] = 3
+    corrects_locally: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -105,6 +108,7 @@ class ObjectFraming:
 
     size: int
     stroke_clicks: ClassVar[int] = 1
+    corrects_locally: ClassVar[bool] = True
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None

@@ -28,6 +28,7 @@ class NeighbourFraming:
 
     inner: Framing
     stroke_clicks: ClassVar[int] = 3
+    corrects_locally: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None

@@ -37,6 +37,7 @@ class PlainSliceFraming:
     mean: Channels
     deviation: Channels
     stroke_clicks: ClassVar[int] = 3
+    corrects_locally: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
