@@ -14,6 +14,7 @@ Only the standard library is used here, in syntax that old Pythons can read far 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import hashlib
 import os
@@ -24,6 +25,7 @@ import tempfile
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent
@@ -121,7 +123,7 @@ def test(options: argparse.Namespace, rest: list[str]) -> int:
         print("dev.py: no headless Slicer for this Python, its tests are left out; Python 3.10 to 3.13 runs them all.")
     with tempfile.TemporaryDirectory() as folder:
         reports = [Path(folder) / f"{number}.xml" for number in range(len(runs))]
-        codes = [run_pytest(python, *run, f"--junit-xml={report}") for run, report in zip(runs, reports)]
+        codes = side_by_side([[*run, f"--junit-xml={report}"] for run, report in zip(runs, reports)], python)
         print(closing_line([report for report in reports if report.exists()]))
     return max(codes)
 
@@ -154,6 +156,33 @@ def packages(options: argparse.Namespace, rest: list[str]) -> int:
 
 def run_pytest(python: Path, *arguments: str) -> int:
     return call([python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"})
+
+
+def side_by_side(runs: Sequence[Sequence[str]], python: Path) -> list[int]:
+    """Runs of pytest at the same time. The first is seen as it goes, the others when it has ended, whole."""
+    first, *others = runs
+    with contextlib.ExitStack() as stack:
+        started = []
+        for arguments in others:
+            output = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
+            started.append((stack.enter_context(start_pytest(python, arguments, output)), output))
+        try:
+            codes = [run_pytest(python, *first)]
+        except BaseException:
+            for process, _output in started:
+                process.kill()
+            raise
+        for process, output in started:
+            codes.append(process.wait())
+            output.seek(0)
+            shutil.copyfileobj(output, sys.stdout)
+    return codes
+
+
+def start_pytest(python: Path, arguments: Sequence[str], output: TextIO) -> subprocess.Popen[bytes]:
+    command = [str(python), "-m", "pytest", *arguments]
+    environment = {**clean_environment(), "QT_QPA_PLATFORM": "offscreen"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def closing_line(reports: Sequence[Path]) -> str:

@@ -43,6 +43,18 @@ def test_runs_of_pytest_are_counted_together(dev, tmp_path):
     assert dev.closing_line(sorted(tmp_path.iterdir())) == "8 passed, 3 failed, 3 skipped"
 
 
+def test_runs_side_by_side_are_shown_one_after_the_other_with_their_exit_codes(dev, tmp_path, capfd):
+    for name, outcome in (("first", "assert True"), ("second", "assert False")):
+        (tmp_path / f"test_{name}.py").write_text(f"def test_of_the_{name}():\n    {outcome}\n")
+    arguments = ["-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    runs = [[*arguments, str(tmp_path / f"test_{name}.py")] for name in ("first", "second")]
+    assert dev.side_by_side(runs, Path(sys.executable)) == [0, 1]
+    sys.stdout.flush()
+    shown = capfd.readouterr().out
+    assert shown.index("1 passed") < shown.index("test_of_the_second")
+
+
 def test_an_unknown_command_is_refused_with_the_known_ones():
     answer = ask("tset")
     assert answer.returncode == 2

@@ -5,7 +5,7 @@ out of the file and made here. A widget class nobody stands for is refused: Qt w
 """
 
 import xml.etree.ElementTree as ElementTree
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -23,32 +23,46 @@ class UiConnection(NamedTuple):
     slot: str
 
 
-class QUiLoader(QtUiTools.QUiLoader):
-    """Stand-in for QUiLoader as ``slicer.util.loadUI`` uses it."""
+class QUiLoader:
+    """Stand-in for QUiLoader as ``slicer.util.loadUI`` uses it.
+
+    Qt's own is made once: what is registered with one is told to all, and each registration takes longer than the last.
+    """
+
+    _qt_loader: ClassVar[QtUiTools.QUiLoader | None] = None
+    _registered: ClassVar[set[type]] = set()
 
     def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        for cls in stand_ins.values():
-            if issubclass(cls, QtWidgets.QWidget):
-                self.registerCustomWidget(cls)
+        if QUiLoader._qt_loader is None:
+            QUiLoader._qt_loader = QtUiTools.QUiLoader()
+        self._loader = QUiLoader._qt_loader
 
     def load(self, device: QtCore.QIODevice, parent: QtWidgets.QWidget | None = None) -> QtWidgets.QWidget:
         """The widget tree of a .ui file. Raises RuntimeError for an unknown class or a connection to nothing."""
         root = ElementTree.fromstring(bytes(device.readAll()))
+        self._register_stand_ins(root)
         self._refuse_unknown_classes(root)
         connections = _take_connections(root)
         buffer = QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(root))
         buffer.open(QtCore.QIODevice.ReadOnly)
-        widget = super().load(buffer, parent)
+        widget = self._loader.load(buffer, parent)
         if widget is None:
-            raise RuntimeError(self.errorString())
+            raise RuntimeError(self._loader.errorString())
         for connection in connections:
             _make(connection, widget)
         return widget
 
+    def _register_stand_ins(self, root: ElementTree.Element) -> None:
+        """Those that the file uses."""
+        used = {element.get("class", "") for element in root.iter("widget")}
+        for name, cls in stand_ins.items():
+            if name in used and cls not in self._registered and issubclass(cls, QtWidgets.QWidget):
+                self._loader.registerCustomWidget(cls)
+                self._registered.add(cls)
+
     def _refuse_unknown_classes(self, root: ElementTree.Element) -> None:
-        known = set(self.availableWidgets())
+        known = set(self._loader.availableWidgets())
         for element in root.iter("widget"):
             name = element.get("class", "")
             if name not in known and not hasattr(QtWidgets, name):
