@@ -24,6 +24,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 from xml.etree import ElementTree
@@ -116,14 +117,18 @@ def test(options: argparse.Namespace, rest: list[str]) -> int:
     python = prepare(options.venv, "test")
     if rest:
         return run_pytest(python, *rest)
-    runs = [(f"--ignore={HOST_TESTS}",)]
+    lanes = [[[f"--ignore={HOST_TESTS}"]]]
     if has_modules(python, "slicer_core"):
-        runs.insert(0, (HOST_TESTS,))
+        lanes[0].append(["--override-ini=python_files=test_[s-z]*.py", HOST_TESTS])
+        lanes.insert(0, [["--override-ini=python_files=test_[a-r]*.py", HOST_TESTS]])
     else:
         print("dev.py: no headless Slicer for this Python, its tests are left out; Python 3.10 to 3.13 runs them all.")
     with tempfile.TemporaryDirectory() as folder:
-        reports = [Path(folder) / f"{number}.xml" for number in range(len(runs))]
-        codes = side_by_side([[*run, f"--junit-xml={report}"] for run, report in zip(runs, reports)], python)
+        reports = []
+        for run in (run for lane in lanes for run in lane):
+            reports.append(Path(folder) / f"{len(reports)}.xml")
+            run.append(f"--junit-xml={reports[-1]}")
+        codes = side_by_side(lanes, python)
         print(closing_line([report for report in reports if report.exists()]))
     return max(codes)
 
@@ -154,35 +159,31 @@ def packages(options: argparse.Namespace, rest: list[str]) -> int:
     return 0
 
 
-def run_pytest(python: Path, *arguments: str) -> int:
-    return call([python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"})
+def run_pytest(python: Path, *arguments: str, output: TextIO | None = None) -> int:
+    return call([python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"}, output)
 
 
-def side_by_side(runs: Sequence[Sequence[str]], python: Path) -> list[int]:
-    """Runs of pytest at the same time. The first is seen as it goes, the others when it has ended, whole."""
-    first, *others = runs
-    with contextlib.ExitStack() as stack:
-        started = []
-        for arguments in others:
+def side_by_side(lanes: Sequence[Sequence[Sequence[str]]], python: Path) -> list[int]:
+    """Lanes of runs of pytest at the same time, the runs of a lane one after the other; all exit codes.
+
+    The first lane is seen as it goes, the others when it has ended, whole.
+    """
+    first, *others = lanes
+    with ThreadPoolExecutor(max(1, len(others))) as pool, contextlib.ExitStack() as stack:
+        waiting = []
+        for lane in others:
             output = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
-            started.append((stack.enter_context(start_pytest(python, arguments, output)), output))
-        try:
-            codes = [run_pytest(python, *first)]
-        except BaseException:
-            for process, _output in started:
-                process.kill()
-            raise
-        for process, output in started:
-            codes.append(process.wait())
+            waiting.append((pool.submit(run_lane, lane, python, output), output))
+        codes = run_lane(first, python, None)
+        for lane_codes, output in waiting:
+            codes += lane_codes.result()
             output.seek(0)
             shutil.copyfileobj(output, sys.stdout)
     return codes
 
 
-def start_pytest(python: Path, arguments: Sequence[str], output: TextIO) -> subprocess.Popen[bytes]:
-    command = [str(python), "-m", "pytest", *arguments]
-    environment = {**clean_environment(), "QT_QPA_PLATFORM": "offscreen"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+def run_lane(lane: Sequence[Sequence[str]], python: Path, output: TextIO | None) -> list[int]:
+    return [run_pytest(python, *arguments, output=output) for arguments in lane]
 
 
 def closing_line(reports: Sequence[Path]) -> str:
@@ -201,9 +202,11 @@ def check_command(name: str, python: Path) -> tuple[list[str | Path], dict[str, 
     return [python.parent / program, *arguments], {"PYTHONPATH": str(ROOT / "MedSAM2Slicer")}
 
 
-def call(command: Sequence[str | Path], variables: dict[str, str] | None = None) -> int:
+def call(command: Sequence[str | Path], variables: dict[str, str] | None = None, output: TextIO | None = None) -> int:
     sys.stdout.flush()
-    return subprocess.call([str(part) for part in command], cwd=ROOT, env={**clean_environment(), **(variables or {})})
+    environment = {**clean_environment(), **(variables or {})}
+    errors = subprocess.STDOUT if output is not None else None
+    return subprocess.call([str(part) for part in command], cwd=ROOT, env=environment, stdout=output, stderr=errors)
 
 
 # The environment
