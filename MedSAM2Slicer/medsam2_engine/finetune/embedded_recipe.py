@@ -44,6 +44,7 @@ CLIP_LENGTH = 7
 PER_SHARD = 200
 REAL, HIPPOCAMPUS, PSEUDO, PAINTED_REAL, PAINTED = 0.38, 0.46, 0.58, 0.62, 0.80  # cumulated; the rest are shapes
 PET_SHARE = 0.3  # of the real tumours
+PSEUDO_CT_SHARE, PSEUDO_THROWS = 0.6, 40
 SETTINGS = Settings(
     seed=2026,
     trained=ALL,
@@ -118,7 +119,7 @@ def _thrown(
     if dice < HIPPOCAMPUS:
         return clip_of_case(rng, _one_of(rng, hippocampi), options)
     if dice < PSEUDO:
-        return next((clip for _ in range(8) if (clip := pseudo_clip(rng, _one_of(rng, tumours), CLIP_LENGTH))), None)
+        return _pseudo(rng, tumours)
     if dice < PAINTED_REAL:
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
     if dice < PAINTED:
@@ -126,6 +127,15 @@ def _thrown(
         group = str(rng.choice(groups))
         return clip_of_case(rng, _one_of(rng, [c for c in maps if c.id.split("_")[2] == group]), options)
     return shape_clip(rng, CLIP_LENGTH)
+
+
+def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
+    """Most throws meet no compact object."""
+    is_ct = rng.random() < PSEUDO_CT_SHARE
+    chosen = [case for case in cases if ("_ct_" in case.id) == is_ct]
+    return next(
+        (clip for _ in range(PSEUDO_THROWS) if (clip := pseudo_clip(rng, _one_of(rng, chosen), CLIP_LENGTH))), None
+    )
 
 
 def _one_of(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> TrainingCase:

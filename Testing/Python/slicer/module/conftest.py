@@ -112,7 +112,7 @@ def module(
     slicer.util.reloadScriptedModule("MedSAM2Slicer")
     widget = slicer.modules.MedSAM2SlicerWidget
     widget.engine.environment = fake_engine()
-    widget.engine.limits = EngineLimits(start_s=20, pong_s=1.0, cancel_s=0.7, stop_s=0.5, ping_every_ms=100)
+    widget.engine.limits = EngineLimits(start_s=20, pong_s=6.0, cancel_s=0.7, stop_s=0.5, ping_every_ms=100)
     yield Entered(widget)
     slicer.modules.MedSAM2SlicerWidget.cleanup()
     leftovers = list(Path(slicer.app.temporaryPath).glob("medsam2-*"))

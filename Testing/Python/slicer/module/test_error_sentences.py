@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,7 @@ def worker_dies(at):
 
 
 def worker_hangs(at):
+    at.module.engine.limits = replace(at.module.engine.limits, pong_s=1.0)
     at.engine("hang")
     at.draw()
     at.propagate()

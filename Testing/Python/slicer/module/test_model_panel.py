@@ -5,6 +5,7 @@ own and a web server on this machine. Only the list of models is the test's own.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import sys
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")  # the commands are the engine's
-
 from file_server import FileServer, serving
+from weights_on_disk import adapter_in, checkpoint_in
+
+if importlib.util.find_spec("torch") is None:
+    pytest.skip("torch is not installed, and the commands are the engine's", allow_module_level=True)
 
 MODULE_FOLDER = Path(__file__).resolve().parents[4] / "MedSAM2Slicer"
 CONTENT = b"weights!" * 200_000
@@ -394,21 +397,6 @@ def test_a_file_without_a_published_checksum_is_what_the_person_says(shelf):
     assert shelf.row("Restricted") == "Restricted · installed"
 
 
-def checkpoint_in(folder):
-    """Seeded weights of the smallest published SAM 2.1, as a training program leaves them."""
-    from dataclasses import replace
-
-    import torch
-
-    from medsam2_engine.model.architectures import PUBLISHED
-    from medsam2_engine.model.sam2 import Sam2
-
-    state = Sam2(replace(PUBLISHED["sam2.1_hiera_tiny"], image_size=512)).state_dict()
-    path = folder / "from a colleague.pt"
-    torch.save({"model": {name: tensor.half() for name, tensor in state.items()}}, path)
-    return path
-
-
 def test_two_of_ones_own_may_have_the_same_name(shelf):
     folder = MODULE_FOLDER / "Resources" / "Models" / "embedded"
     shelf.open()
@@ -437,24 +425,6 @@ def test_an_adapter_asks_for_its_base_and_can_be_removed_again(shelf):
     shelf.rest()
     assert shelf.status == "Our adapter was deleted."
     assert hashlib.sha256(base.read_bytes()).hexdigest() == before
-
-
-def adapter_in(folder):
-    """A LoRA adapter, as peft writes it, for one layer of the embedded model."""
-    import torch
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    with safe_open(MODULE_FOLDER / "Resources" / "Models" / "embedded" / "model.safetensors", "pt") as file:
-        name = next(one for one in list(file.keys()) if one.endswith("attn.qkv.weight"))
-        rows, columns = file.get_tensor(name).shape
-    module = name.removesuffix(".weight")
-    factors = {"lora_A": torch.zeros(2, columns), "lora_B": torch.ones(rows, 2)}
-    tensors = {f"base_model.model.{module}.{side}.weight": factor for side, factor in factors.items()}
-    save_file(tensors, folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 2}))
-    return folder
 
 
 # ---- without an engine

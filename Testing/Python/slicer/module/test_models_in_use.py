@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from weights_on_disk import adapter_in
 
 MODULE_FOLDER = Path(__file__).resolve().parents[4] / "MedSAM2Slicer"
 EMBEDDED = MODULE_FOLDER / "Resources" / "Models" / "embedded" / "model.safetensors"
@@ -59,32 +60,12 @@ def add_adapter(working, folder):
     """One that is added, chosen and used without leaving the panel."""
     ui = working.models.ui
     ui.addButton.click()
-    ui.addPath.setCurrentPath(str(lora_in(folder) / "adapter_config.json"))
+    ui.addPath.setCurrentPath(str(adapter_in(folder) / "adapter_config.json"))
     working.models._form.onPathChosen()
     working.rest()
     ui.nameEdit.text = "Our adapter"
     ui.addNowButton.click()
     working.rest()
-
-
-def lora_in(folder):
-    """An adapter, as peft writes it, that changes one layer of the embedded model by a little."""
-    import torch
-    from safetensors import safe_open
-    from safetensors.torch import save_file
-
-    folder.mkdir()
-    with safe_open(EMBEDDED, "pt") as file:
-        name = next(one for one in list(file.keys()) if one.endswith("attn.qkv.weight"))
-        rows, columns = file.get_tensor(name).shape
-    factors = {"lora_A": torch.full((2, columns), 1e-3), "lora_B": torch.full((rows, 2), 1e-3)}
-    module = name.removesuffix(".weight")
-    save_file(
-        {f"base_model.model.{module}.{side}.weight": factor for side, factor in factors.items()},
-        folder / "adapter_model.safetensors",
-    )
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 2}))
-    return folder
 
 
 def test_an_adapter_is_added_chosen_used_and_removed_and_no_prompt_is_lost(working, tmp_path):
