@@ -31,6 +31,7 @@ REMOVERS = {
     "Previewing.py",
     "PromptMarkups.py",
     "PromptRecords.py",
+    "SegmentExport.py",
     "SegmentationController.py",
 }
 INDEX_NAME = re.compile(r"(?:^|_)(?:slice|index)$|(?:slice|frame)_?[iI]ndex$|^(?:i|j|k)$")
