@@ -95,7 +95,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.engineSection = EngineSection(
             self.ui, self.controller, self.engine, Path(__file__).resolve().parent, self.resourcePath
         )
-        self.engineSection.choice.onChosen = self.previewAgain
+        self.engineSection.choice.onChosen = self.engineSection.zoom.onChosen = self.previewAgain
         self._embedWindowPanel()
         self._embedLesionPanel()
         self._embedSliceStrip()

@@ -14,6 +14,7 @@ from MedSAM2SlicerLib.PromptKinds import PlacedPrompt
 from MedSAM2SlicerLib.PropagationOptions import EVERYWHERE, Reach
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
 from MedSAM2SlicerLib.TaskRun import Task, TaskListener, TaskRun
+from MedSAM2SlicerLib.ZoomChoice import chosenZoom
 
 OnMask = Callable[[MaskChanged], None]
 OnEnd = Callable[[End], None]
@@ -85,7 +86,8 @@ class EngineRuns:
     def _task(self, prompts: tuple[PlacedPrompt, ...], axis: str, index: Optional[int], reach: Reach) -> Task:
         window = self.windowFor(prompts, index)
         parameters = self._choice.parameters
-        return Task(parameters.segmentId, prompts, axis, index, parameters.model, parameters.device, window, reach)
+        how = (parameters.model, parameters.device, window, reach)
+        return Task(parameters.segmentId, prompts, axis, index, *how, zoom=chosenZoom(parameters))
 
     def _start(self, task: Task, onMask: OnMask, onRepeated: Callable[[], None], onEnd: OnEnd) -> None:
         def repeated(reason: str) -> None:

@@ -18,8 +18,9 @@ from MedSAM2SlicerLib.FailureRemedies import FailureRemedies
 from MedSAM2SlicerLib.ModelChoice import ModelChoice
 from MedSAM2SlicerLib.ModelCommands import ModelCommands
 from MedSAM2SlicerLib.ModelPanel import ModelPanel
+from MedSAM2SlicerLib.ZoomChoice import ZoomChoice
 
-MODELS_ROW = 4
+MODELS_ROW = 5
 
 
 class EngineSection:
@@ -31,6 +32,7 @@ class EngineSection:
         self._engine = engine
         self.lists = EngineLists()
         self.choice = ModelChoice(ui, self.lists)
+        self.zoom = ZoomChoice(ui)
         self.installer = EngineInstaller(packageFolder)
         self.installer.onAboutToChange = engine.stop
         self.enginePanel = EnginePanel(resourcePath("UI/EnginePanel.ui"), self.installer)
@@ -52,10 +54,12 @@ class EngineSection:
 
     def setParameters(self, parameters) -> None:
         self.choice.setParameters(parameters)
+        self.zoom.setParameters(parameters)
 
     def update(self) -> None:
         self.lists.takeHello(self._engine.hello)
         self.choice.update()
+        self.zoom.update()
 
     def stop(self) -> None:
         """The module is about to go."""

@@ -8,7 +8,7 @@ from slicer.parameterNodeWrapper import parameterNodeWrapper
 class MedSAM2SlicerParameterNode:
     """`model` and `device` are ids of the engine's own lists; "auto" lets the engine choose the device.
 
-    `window` is a choice of IntensityWindow; empty means what fits the volume.
+    `window` is a choice of IntensityWindow; empty means what fits the volume. `zoom` is one of the protocol's.
     """
 
     volume: vtkMRMLScalarVolumeNode
@@ -17,6 +17,7 @@ class MedSAM2SlicerParameterNode:
     model: str = "embedded"
     device: str = "auto"
     window: str = ""
+    zoom: str = "off"
     direction: str = "both"
     markedAxis: str = ""
     firstSlice: int = -1

@@ -20,6 +20,7 @@ from MedSAM2SlicerLib.SegmentSlices import SegmentSlices, latticeOf
 from MedSAM2SlicerLib.SegmentStates import SegmentStates
 from MedSAM2SlicerLib.Sentences import sliceName
 from MedSAM2SlicerLib.SliceStates import Settings, Slices, SliceStates
+from MedSAM2SlicerLib.ZoomChoice import chosenZoom
 
 ANEW, RELEASE = "anew", "release"
 
@@ -135,7 +136,7 @@ def keptNow(plan: Plan, step: Step, states: SliceStates) -> Slices:
 
 def _settings(parameters, reach: Reach) -> Settings:
     first, last = (NOT_SET if end is None else end for end in (reach.first, reach.last))
-    return reach.direction, first, last, parameters.model, parameters.window
+    return reach.direction, first, last, parameters.model, parameters.window, chosenZoom(parameters)
 
 
 def _checkAxis(states: SliceStates, axis: str, everything: bool) -> None:

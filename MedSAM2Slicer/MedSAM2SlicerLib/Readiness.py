@@ -18,6 +18,7 @@ from MedSAM2SlicerLib.EngineProcess import STOPPED
 from MedSAM2SlicerLib.Environment import EngineNotInstalled
 from MedSAM2SlicerLib.PropagationOptions import shownSlice
 from MedSAM2SlicerLib.WindowChoice import chosenWindow
+from MedSAM2SlicerLib.ZoomChoice import chosenZoom
 
 ON_DEMAND = "MedSAM2Slicer/EngineOnDemand"
 IDLE_MS = 400
@@ -87,9 +88,8 @@ class Readiness:
         axis, index = next((one for one in shown if one[1] is not None), ("", None))
         if index is None:
             return
-        request = Prefetch(
-            "", volume_id, axis, index, parameters.model, parameters.device, chosenWindow(parameters).window
-        )
+        how = (parameters.model, parameters.device, chosenWindow(parameters).window, chosenZoom(parameters))
+        request = Prefetch("", volume_id, axis, index, *how)
         asked = (self._engine.generation, request)
         if asked != self._asked:
             self._asked = asked

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Optional
 
 from medsam2_protocol.masks import MaskRegion
+from medsam2_protocol.messages import ZOOM_OFF
 from medsam2_protocol.prompts import AXES, Prompt, SegmentPrompts
 from medsam2_protocol.tagged import from_jsonable, to_json, to_jsonable
 
@@ -27,7 +28,7 @@ NOTHING, PROPAGATED, KEY, EDITED, LOCKED = "nothing", "propagated", "key", "edit
 VERSION = 1
 Evidence = tuple[float, float, Optional[float]]
 Slices = frozenset[int]
-Settings = tuple[str, int, int, str, str]
+Settings = tuple[str, int, int, str, str, str]
 NONE: Slices = frozenset()
 
 
@@ -38,7 +39,8 @@ class SliceStates:
     Attributes:
         axis: "I", "J" or "K"; "" as long as nothing is known.
         lattice: by which the volume's voxel lattice is recognised.
-        settings: what the last propagation was asked with: direction, first and last slice (-1: none), model, window.
+        settings: what the last propagation was asked with: direction, first and last slice (-1: none), model, window,
+            zoom.
         evidence: object score, predicted IoU and agreement of the masks that came.
         bases: what prompted slices held before the first prompt was put there; where they held nothing, no entry.
         answered: digest of the prompts of every prompted slice when its mask was computed last.
@@ -48,7 +50,7 @@ class SliceStates:
 
     axis: str = ""
     lattice: int = 0
-    settings: Settings = ("both", -1, -1, "", "")
+    settings: Settings = ("both", -1, -1, "", "", ZOOM_OFF)
     propagated: Slices = NONE
     edited: Slices = NONE
     locked: Slices = NONE
@@ -160,11 +162,12 @@ def digestOf(prompts: Iterable[Prompt]) -> int:
 def _read(data: dict) -> SliceStates:
     if data["version"] != VERSION or data["axis"] not in AXES:
         return SliceStates()
-    direction, first, last, model, window = data["settings"]
+    direction, first, last, model, window, *later = data["settings"]
+    zoom = str(later[0]) if later else ZOOM_OFF  # versions before there was a choice wrote none
     return SliceStates(
         axis=data["axis"],
         lattice=int(data["lattice"]),
-        settings=(str(direction), int(first), int(last), str(model), str(window)),
+        settings=(str(direction), int(first), int(last), str(model), str(window), zoom),
         propagated=_indices(data["propagated"]),
         edited=_indices(data["edited"]),
         locked=_indices(data["locked"]),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Callable, Optional
 
 from medsam2_protocol.messages import (
+    ZOOM_OFF,
     Cancelled,
     End,
     Event,
@@ -44,14 +45,16 @@ class Task:
     reach: Reach = EVERYWHERE
     kept: tuple[MaskPrompt, ...] = ()
     corrected: Optional[int] = None
+    zoom: str = ZOOM_OFF
 
     def request(self, volume_id: str) -> Request:
         segment = SegmentPrompts(self.segmentId, self.prompts, self.kept)
         if self.slice is not None:
-            return Predict("", volume_id, segment, self.axis, self.slice, self.model, self.device, self.window)
+            how = (self.model, self.device, self.window, self.zoom)
+            return Predict("", volume_id, segment, self.axis, self.slice, *how)
         first, last, direction = self.reach.first, self.reach.last, self.reach.direction
         how = (self.model, self.device, self.window, direction, self.corrected)
-        return Propagate("", volume_id, (segment,), self.axis, first, last, *how)
+        return Propagate("", volume_id, (segment,), self.axis, first, last, *how, zoom=self.zoom)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from typing import Any
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.drawing import as_drawn, touch_of
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
+from medsam2_engine.framing import Framing
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.separation import separation
 from medsam2_engine.sightings import Sighting
 from medsam2_engine.slice_prompts import Box, SlicePrompts, Stroke, box_of_mask
 from medsam2_engine.walk import Anchor, Look, mask_on_slice
+from medsam2_engine.zoom import ZoomFraming
 from medsam2_protocol.messages import Window
 
 SAME_OBJECT = 0.3  # overlap over union of a new box with that of the mask seen before
@@ -33,12 +35,19 @@ class Reply:
 
 
 class Answers:
-    """Makes the anchors of one request. `encode` gives the features of a slice in frames."""
+    """Makes the anchors of one request. `framing` is that of the backend, or a zoom of it; `encode` gives the features
+    of a slice in frames."""
 
     def __init__(
-        self, backend: Backend, slices: SliceStack, window: Window | None, encode: Callable[[FrameStack, int], Any]
+        self,
+        backend: Backend,
+        framing: Framing,
+        slices: SliceStack,
+        window: Window | None,
+        encode: Callable[[FrameStack, int], Any],
     ) -> None:
         self._backend = backend
+        self._framing = framing
         self._slices = slices
         self._window = window
         self._encode = encode
@@ -59,14 +68,17 @@ class Answers:
             box = _around(prompts, before.box)
         elif before.box is not None and _overlap(box, before.box) < SAME_OBJECT:
             return None
-        return before.frames if self._backend.framing.holds(before.frames, box) else None
+        return before.frames if self._framing.holds(before.frames, box) else None
 
     def _best_look(self, index: int, prompts: SlicePrompts) -> FrameStack:
-        """The frames whose first answer stands out best from its surroundings."""
-        looks = self._backend.framing.looks(self._slices, index, prompts, self._window)
+        """The frames whose first answer stands out best from its surroundings, or a closer look at what is found."""
+        looks = self._framing.looks(self._slices, index, prompts, self._window)
+        first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)], strokes=())
+        if isinstance(self._framing, ZoomFraming) and prompts.box is None and prompts.mask is None:
+            found = self._reply(looks[0], index, first).mask
+            return self._framing.closer(looks[0], self._slices, index, first, found, self._window)
         if len(looks) == 1:
             return looks[0]
-        first = replace(prompts, clicks=prompts.clicks[: _first_clicks(prompts)], strokes=())
         masks = [self._reply(look, index, first).mask for look in looks]
         scores = [separation(self._slices.slice(index), mask) for mask in masks]
         return looks[scores.index(max(scores))]
@@ -79,7 +91,7 @@ class Answers:
             answer = self._backend.from_mask(features, frames.grid.mask_in_frame(prompts.mask))
             reply = Reply(answer, prompts.mask)
         elif prompts.box is not None:
-            points = self._backend.framing.points(frames.grid, prompts.box, ())
+            points = self._framing.points(frames.grid, prompts.box, ())
             reply = self._as_answered(frames, self._backend.prompt(features, points))
             if prompts.lasso is not None:
                 reply = self._overruled(frames, index, reply, reply.mask & prompts.lasso)
@@ -103,7 +115,7 @@ class Answers:
         A scribble is answered from all that is known and not as a refinement: what it does not touch stays anyhow.
         A click is held to its place like a scribble, if the model is one that needs it.
         """
-        framing = self._backend.framing
+        framing = self._framing
         points = framing.points(frames.grid, prompts.box, prompts.clicks_for(count, framing.stroke_clicks))
         refines = before is not None and (stroke is None or prompts.box is None)
         previous = before.answer.logits if before is not None and refines else None

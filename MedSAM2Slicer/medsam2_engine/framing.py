@@ -148,10 +148,15 @@ class ObjectFraming:
         return _shows(frames.grid, box)
 
     def points(self, grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
-        edges = () if box is None else box_in_frame(box, grid)
-        corners = [edges[:2], edges[2:]] if edges else []
-        clicked = [grid.to_frame((click.x, click.y)) for click in clicks]
-        return _frame_prompt(np.array([*corners, *clicked], dtype=np.float64), box, clicks)
+        return object_points(grid, box, clicks)
+
+
+def object_points(grid: FrameGrid, box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:
+    """A box by the first and the last pixel that its voxels cover, a click by the pixel that it lies on."""
+    edges = () if box is None else box_in_frame(box, grid)
+    corners = [edges[:2], edges[2:]] if edges else []
+    clicked = [grid.to_frame((click.x, click.y)) for click in clicks]
+    return _frame_prompt(np.array([*corners, *clicked], dtype=np.float64), box, clicks)
 
 
 def _frame_prompt(points: npt.NDArray[np.float64], box: Box | None, clicks: tuple[Click, ...]) -> FramePrompt:

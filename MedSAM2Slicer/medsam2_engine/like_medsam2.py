@@ -34,7 +34,7 @@ from medsam2_engine.propagation import SliceMask
 from medsam2_engine.slice_prompts import Box, prompts_by_slice
 from medsam2_engine.volume import Volume
 from medsam2_engine.whole_slice import IMAGENET
-from medsam2_protocol.messages import Window
+from medsam2_protocol.messages import ZOOM_OFF, Window
 from medsam2_protocol.prompts import SegmentPrompts, axis_kji
 
 Grey = npt.NDArray[np.uint8]
@@ -81,14 +81,18 @@ class MedSam2Driver:
         slice_range: tuple[int, int] | None = None,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = lambda: False,
+        *,
+        zoom: str = ZOOM_OFF,
     ) -> Iterator[SliceMask]:
         """Every slice as it is found, then once more those that the largest component changes.
 
         slice_range: the first and last slice of the file that the driver would have been given.
 
         Raises:
-            BadRequest: anything but one box for each segment.
+            BadRequest: anything but one box for each segment, and whole slices.
         """
+        if zoom != ZOOM_OFF:
+            raise BadRequest("MedSAM2's driver shows whole slices; it cannot zoom.")
         slices = SliceStack(self._volume, axis)
         first, last = slice_range or (0, slices.count - 1)
         prompted = [(segment.segment_id, *_only_box(segment, slices)) for segment in segments]

@@ -50,6 +50,8 @@ class Propagating(Protocol):
         slice_range: tuple[int, int] | None = None,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = ...,
+        *,
+        zoom: str = ...,
     ) -> Iterator[SliceMask]: ...
 
 
@@ -141,9 +143,10 @@ def _segment(
     masks = {job.prompts.segment_id: np.zeros(volume.shape_kji, bool) for job in jobs}
     names = {job.prompts.segment_id: job.name for job in jobs}
     seen = set()
+    how = (arguments.window, is_cancelled)
     with ProgressBar(sys.stderr, _known_total(jobs), not arguments.quiet) as progress:
         for axis, slice_range, segments in _passes(jobs):
-            for found in opened.session.propagate(segments, axis, slice_range, arguments.window, is_cancelled):
+            for found in opened.session.propagate(segments, axis, slice_range, *how, zoom=arguments.zoom):
                 np.moveaxis(masks[found.segment_id], axis_kji(axis), 0)[found.slice] = found.mask
                 if (found.segment_id, found.slice) not in seen:  # between two prompts a slice is found twice
                     progress.advance(f"{names[found.segment_id]}, slice {axis} {found.slice}")
@@ -207,6 +210,7 @@ def _write_report(arguments: argparse.Namespace, result: Result, jobs: Sequence[
         "volume": str(arguments.volume),
         "model": arguments.model,
         "device": result.device,
+        "zoom": arguments.zoom,
         "window": [window.lower, window.upper] if window else None,
         "seconds": round(result.seconds, 3),
         "seconds_per_slice": round(_seconds_per_slice(result), 4),

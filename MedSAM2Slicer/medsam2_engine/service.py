@@ -212,13 +212,19 @@ class Desk:
 
         if isinstance(request, Predict):
             results = iter(
-                [session.predict(request.segment, request.axis, request.slice, request.window, is_cancelled)]
+                [
+                    session.predict(
+                        request.segment, request.axis, request.slice, request.window, is_cancelled, request.zoom
+                    )
+                ]
             )
             total = 1
         else:
             where = (request.axis, _range(request))
             how = (request.direction, request.corrected)
-            results = session.propagate(request.segments, *where, request.window, is_cancelled, *how, request.policy)
+            results = session.propagate(
+                request.segments, *where, request.window, is_cancelled, *how, request.policy, request.zoom
+            )
             total = sum(session.most_masks(one, *where, *how) for one in request.segments)
         for result in results:
             slices += 1
@@ -236,6 +242,7 @@ class Desk:
             request.slice,
             request.window,
             lambda: self._inbox.is_waited_for() or self._inbox.is_cancelled(request.id),
+            request.zoom,
         )
         if self._inbox.is_cancelled(request.id):
             return Cancelled(request.id)

@@ -30,7 +30,8 @@ from medsam2_engine.stopping import Stopped, stoppable
 from medsam2_engine.threads import ThreadGovernor
 from medsam2_engine.volume import Volume
 from medsam2_engine.walk import Anchor, Scene, Target
-from medsam2_protocol.messages import BOTH, SAM2, Window
+from medsam2_engine.zoom import zoomed
+from medsam2_protocol.messages import BOTH, SAM2, ZOOM_OFF, ZOOM_ON, Window
 from medsam2_protocol.prompts import SegmentPrompts
 
 FEATURE_BUDGET_BYTES = 1 << 30
@@ -63,8 +64,9 @@ class Session:
         slice_index: int,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = _never,
+        zoom: str = ZOOM_OFF,
     ) -> SliceMask:
-        """The mask of one slice from the prompts on it.
+        """The mask of one slice from the prompts on it. `zoom`: see `medsam2_engine.zoom`.
 
         Raises:
             BadRequest: no prompt on that slice, or prompts that make no sense (`prompts_by_slice`).
@@ -74,9 +76,9 @@ class Session:
         prompts = prompts_by_slice(segment, slices)
         if slice_index not in prompts:
             raise BadRequest(f"There is no prompt on slice {slice_index}. Draw a box or click a point on it.")
-        seen = self._sightings.of(segment.segment_id, axis, window)
+        seen = self._sightings.of(segment.segment_id, axis, window, zoom)
         with _until(is_cancelled):
-            answers = Answers(self.backend, slices, window, self._encoded)
+            answers = Answers(self.backend, zoomed(self.backend.framing, zoom), slices, window, self._encoded)
             anchor = answers.prompted(slice_index, prompts[slice_index], seen)
         return _result(segment.segment_id, slices, anchor)
 
@@ -90,6 +92,7 @@ class Session:
         direction: str = BOTH,
         corrected: int | None = None,
         policy: str = SAM2,
+        zoom: str = ZOOM_OFF,
     ) -> Iterator[SliceMask]:
         """The masks of the prompted slices, then of their neighbours, outwards, one slice of one segment at a time.
 
@@ -102,16 +105,18 @@ class Session:
         corrected: this prompted or kept slice alone, and what lies from it to the next one on each side. It is looked
         at through the frames of the propagation before it, so that nothing is encoded again.
         policy: name of the memory policy, see `memory_policies`.
+        zoom: whether a model of whole slices is shown the object closely, see `medsam2_engine.zoom`.
 
         Raises:
             BadRequest: prompts that make no sense, a prompted slice outside the range, a range outside the volume, an
-                unknown policy, a corrected slice without a prompt.
+                unknown policy or zoom, a corrected slice without a prompt.
         """
         slices = SliceStack(self.volume, axis)
         works = [work_of(segment, slices, slice_range, direction, corrected) for segment in segments]
         encode = partial(self._encoded_until, is_cancelled)
         scene = Scene(
             self.backend,
+            zoomed(self.backend.framing, zoom),
             slices,
             encode,
             self._is_encoded,
@@ -120,7 +125,7 @@ class Session:
             find_policy(policy),
             corrected is not None,
         )
-        return _while_wanted(self._propagate(scene, works, is_cancelled))
+        return _while_wanted(self._propagate(scene, works, zoom, is_cancelled))
 
     def most_masks(
         self,
@@ -140,11 +145,12 @@ class Session:
         slice_index: int,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = _never,
+        zoom: str = ZOOM_OFF,
     ) -> int:
         """Encode a slice and its neighbours, outwards, before anything is asked about them; how many were encoded.
 
         Ends when it is cancelled, when there is nothing left to encode, or before something kept is forgotten for it.
-        Does nothing for a model whose frames depend on the prompt.
+        Does nothing where all frames depend on the prompt.
 
         Raises:
             BadRequest: a slice outside the volume.
@@ -153,7 +159,7 @@ class Session:
         if not 0 <= slice_index < slices.count:
             raise BadRequest(f"There is no slice {slice_index} on axis {axis}. Choose one of 0 to {slices.count - 1}.")
         frames = shared_frames(self.backend.framing, slices, window)
-        if frames is None:
+        if frames is None or zoom == ZOOM_ON:
             return 0
         before = self.encoded
         for index in _outwards(slice_index, slices.count):
@@ -166,10 +172,13 @@ class Session:
                 break
         return self.encoded - before
 
-    def _propagate(self, scene: Scene, works: Sequence[Work], is_cancelled: Callable[[], bool]) -> Iterator[SliceMask]:
+    def _propagate(
+        self, scene: Scene, works: Sequence[Work], zoom: str, is_cancelled: Callable[[], bool]
+    ) -> Iterator[SliceMask]:
         legs: list[Leg] = []
         for work in works:
-            target = Target(work.segment_id, self._sightings.of(work.segment_id, scene.slices.axis, scene.window))
+            seen = self._sightings.of(work.segment_id, scene.slices.axis, scene.window, zoom)
+            target = Target(work.segment_id, seen)
             anchors = []
             for index in work.prompts:
                 if is_cancelled():
@@ -185,7 +194,8 @@ class Session:
 
     def _anchor(self, scene: Scene, target: Target, index: int, prompts: SlicePrompts) -> Anchor:
         """The answer to the prompts of a slice, and the frames it is seen in from now on."""
-        anchor = Answers(self.backend, scene.slices, scene.window, scene.encode).prompted(index, prompts, target.seen)
+        answers = Answers(self.backend, scene.framing, scene.slices, scene.window, scene.encode)
+        anchor = answers.prompted(index, prompts, target.seen)
         assert anchor.look is not None
         box = box_of_mask(anchor.mask) if anchor.mask.any() else None
         target.seen[index] = Sighting(anchor.look.frames, box)

@@ -22,11 +22,11 @@ class Sighting:
 
 
 class Sightings:
-    """The sightings of all segments of a session. `window` is the request's: another one is another look."""
+    """The sightings of all segments of a session. `window` and `zoom` are the request's: others are another look."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, Window | None], dict[int, Sighting]] = {}
+        self._found: dict[tuple[str, str, Window | None, str], dict[int, Sighting]] = {}
 
-    def of(self, segment_id: str, axis: str, window: Window | None) -> dict[int, Sighting]:
+    def of(self, segment_id: str, axis: str, window: Window | None, zoom: str) -> dict[int, Sighting]:
         """By slice; what is put in stays."""
-        return self._found.setdefault((segment_id, axis, window), {})
+        return self._found.setdefault((segment_id, axis, window, zoom), {})

@@ -9,6 +9,7 @@ nothing and no walk stops early.
 
 Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
 own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
+Where the border of a zoomed region cuts the object off, the slice is looked at once more, in a better region.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import torch
 
 from medsam2_engine.backends.base import Backend, Tracker
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
+from medsam2_engine.framing import Framing
 from medsam2_engine.fusion import View
 from medsam2_engine.model.bank import MemoryPolicy
 from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.sightings import Sighting
 from medsam2_engine.slice_prompts import box_of_mask
+from medsam2_engine.zoomed_frames import ZoomedFrames
 from medsam2_protocol.messages import Window
 
 ABSENT_SLICES = 2
@@ -57,11 +60,12 @@ class Anchor:
 class Scene:
     """What all walks of a request have in common.
 
-    is_encoded: whether the features of a slice in frames are at hand. is_local: the request corrects one slice, and
-    walks look through the frames of the propagation before it.
+    framing: that of the backend, or a zoom of it. is_encoded: whether the features of a slice in frames are at hand.
+    is_local: the request corrects one slice, and walks look through the frames of the propagation before it.
     """
 
     backend: Backend
+    framing: Framing
     slices: SliceStack
     encode: Encode
     is_encoded: Callable[[FrameStack, int], bool]
@@ -114,12 +118,19 @@ class Walk:
         self._take_up_sighting(index)
         frames = self._frames
         answer = self._tracker.track(index, self._scene.encode(frames, index))
-        mask = mask_on_slice(frames, answer, self._scene.slices, gated=not self._scene.is_range_known)
+        mask = self._on_slice(frames, answer)
+        if isinstance(frames, ZoomedFrames) and frames.cuts(mask) and self._look_wider(index, mask):
+            frames = self._frames
+            answer = self._tracker.track(index, self._scene.encode(frames, index))
+            mask = self._on_slice(frames, answer)
         self._take_stock(int(mask.sum()), answer.predicted_iou)
         self._refocus(index, mask)
         self._note(index, mask)
         self._last = index, mask
         return index, View(frames, answer, abs(index - self._start), mask)
+
+    def _on_slice(self, frames: FrameStack, answer: FrameMask) -> Mask:
+        return mask_on_slice(frames, answer, self._scene.slices, gated=not self._scene.is_range_known)
 
     def _is_over(self) -> bool:
         """Whether the object has ended, as far as a walk can tell that is not told the range."""
@@ -148,9 +159,18 @@ class Walk:
         scene = self._scene
         if scene.is_local and index in self._target.seen and self._is_held(self._frames, mask):
             return
-        frames = scene.backend.framing.refocused(self._frames, scene.slices, index, mask, scene.window)
+        frames = scene.framing.refocused(self._frames, scene.slices, index, mask, scene.window)
         if frames is not None:
             self._look_again(frames, index, mask)
+
+    def _look_wider(self, index: int, mask: Mask) -> bool:
+        """Go back to the slice before, in a region chosen for a mask that is cut off; False if it is not seen there."""
+        scene, (last, before) = self._scene, self._last
+        frames = scene.framing.refocused(self._frames, scene.slices, index, mask, scene.window)
+        if frames is None or not self._is_held(frames, before):
+            return False
+        self._look_again(frames, last, before)
+        return True
 
     def _look_again(self, frames: FrameStack, index: int, mask: Mask) -> None:
         """Go on in other frames from a mask that was found in the present ones."""
@@ -181,7 +201,7 @@ class Walk:
         self._tracker.condition(anchor.index, features, answer)
 
     def _is_held(self, frames: FrameStack, mask: Mask) -> bool:
-        return bool(mask.any()) and self._scene.backend.framing.holds(frames, box_of_mask(mask))
+        return bool(mask.any()) and self._scene.framing.holds(frames, box_of_mask(mask))
 
     def _note(self, index: int, mask: Mask) -> None:
         """Where two walks pass, the frames of the nearer anchor are those to come back to."""

@@ -20,6 +20,7 @@ from medsam2_protocol.tagged import tagged
 PROTOCOL = 1
 BOTH, UP, DOWN = DIRECTIONS = ("both", "up", "down")
 SAM2, PRUNED, GATED = POLICIES = ("sam2", "pruned", "gated")
+ZOOM_OFF, ZOOM_AUTO, ZOOM_ON = ZOOMS = ("off", "auto", "on")
 
 Row = tuple[float, float, float, float]
 Matrix = tuple[Row, Row, Row, Row]
@@ -114,7 +115,11 @@ class CloseVolume(Request):
 @tagged("predict")
 @dataclass(frozen=True)
 class Predict(Request):
-    """The mask of one slice from the prompts that lie on it: one `MaskChanged`."""
+    """The mask of one slice from the prompts that lie on it: one `MaskChanged`.
+
+    `zoom` is one of `ZOOMS`: whether a model of whole slices is shown a region around the object instead: always, or
+    where the object is small.
+    """
 
     id: str
     volume_id: str
@@ -124,9 +129,11 @@ class Predict(Request):
     model: str = "embedded"
     device: str = "auto"
     window: MaybeWindow = None
+    zoom: str = ZOOM_OFF
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.slice)
+        _check_zoom(self.zoom)
 
 
 @tagged("propagate")
@@ -142,7 +149,8 @@ class Propagate(Request):
     on each side (or to where the object, or the range, ends), is computed and sent. A slice beyond the end of the
     object is not sent, so what it holds of an earlier propagation is the host's to clear.
 
-    `policy` is one of `POLICIES`: by which rule followed slices are remembered (docs/corrections.md).
+    `policy` is one of `POLICIES`: by which rule followed slices are remembered (docs/corrections.md). `zoom` is that of
+    `Predict`.
     """
 
     id: str
@@ -157,9 +165,11 @@ class Propagate(Request):
     direction: str = BOTH
     corrected: MaybeIndex = None
     policy: str = SAM2
+    zoom: str = ZOOM_OFF
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.corrected or 0)
+        _check_zoom(self.zoom)
         if self.direction not in DIRECTIONS:
             raise ValueError(f"the direction is one of {', '.join(DIRECTIONS)}, not {self.direction!r}")
         if (self.first is None) != (self.last is None):
@@ -184,9 +194,11 @@ class Prefetch(Request):
     model: str = "embedded"
     device: str = "auto"
     window: MaybeWindow = None
+    zoom: str = ZOOM_OFF
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.slice)
+        _check_zoom(self.zoom)
 
 
 @tagged("cancel")
@@ -293,3 +305,8 @@ class Cancelled(End):
     """The request was cancelled; masks sent before stay valid."""
 
     id: str
+
+
+def _check_zoom(zoom: str) -> None:
+    if zoom not in ZOOMS:
+        raise ValueError(f"the zoom is one of {', '.join(ZOOMS)}, not {zoom!r}")

@@ -141,6 +141,7 @@ class FakeSession:
     def __init__(self, volume: Volume, on_slice: Callable[[int], None]) -> None:
         self.encoded = 0
         self.calls: list[tuple[Any, ...]] = []
+        self.zooms: list[str] = []
         self._volume = volume
         self._on_slice = on_slice
 
@@ -151,7 +152,10 @@ class FakeSession:
         slice_range: tuple[int, int] | None = None,
         window: Window | None = None,
         is_cancelled: Callable[[], bool] = lambda: False,
+        *,
+        zoom: str = "off",
     ) -> Iterator[SliceMask]:
+        self.zooms.append(zoom)
         self.calls.append(([segment.segment_id for segment in segments], axis, slice_range, window))
         first, last = slice_range or (10, 14)
         for index in range(first, last + 1):
@@ -220,6 +224,19 @@ def test_prompts_by_hand_reach_the_session(a_bench: Bench) -> None:
     points = ["--point", "38,30,12", "--point", "2,2,12,neg"]
     assert a_bench.run(*BOX, *points, "--range", "8,16", "--window", "-160,240", "--name", "GTVp") == 0
     assert a_bench.calls() == [(["segment_1"], "K", (8, 16), Window(-160, 240))]
+
+
+def test_the_zoom_reaches_the_session_and_the_report(a_bench: Bench, tmp_path: Path) -> None:
+    assert a_bench.run(*BOX, "--zoom", "auto", "--report", tmp_path / "r.json") == 0
+    assert a_bench.session is not None
+    assert a_bench.session.zooms == ["auto"]
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["zoom"] == "auto"
+
+
+def test_medsam2s_own_script_does_not_zoom(a_bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        a_bench.run(*BOX, "--like", "medsam2", "--zoom", "on")
+    assert "--zoom is not used with --like" in capsys.readouterr().err
 
 
 def test_segments_with_the_same_axis_and_range_go_together(a_bench: Bench, tmp_path: Path) -> None:

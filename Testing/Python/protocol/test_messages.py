@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as arrays
 from medsam2_protocol.masks import region_of_mask, region_of_slice
 from medsam2_protocol.messages import (
     DIRECTIONS,
+    ZOOMS,
     Cancel,
     Cancelled,
     CloseVolume,
@@ -45,6 +46,7 @@ pairs = st.tuples(coordinates, coordinates)
 rows = st.tuples(numbers, numbers, numbers, numbers)
 regions = arrays.arrays(bool, (3, 4, 5)).map(region_of_mask)
 directions = st.sampled_from(DIRECTIONS)
+zooms = st.sampled_from(ZOOMS)
 windows = st.tuples(numbers, numbers).filter(lambda w: w[0] < w[1]).map(lambda w: Window(*w))
 
 
@@ -78,6 +80,7 @@ def propagations(draw: st.DrawFn) -> Propagate:
         *(draw(texts), draw(texts), several, draw(axes), first, last, *names, window, draw(directions)),
         corrected=corrected,
         policy=draw(texts),
+        zoom=draw(zooms),
     )
 
 
@@ -93,9 +96,9 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Any]] = {
         texts,
     ),
     CloseVolume: st.builds(CloseVolume, texts, texts),
-    Predict: st.builds(Predict, texts, texts, segments, axes, indices, texts, texts, st.none() | windows),
+    Predict: st.builds(Predict, texts, texts, segments, axes, indices, texts, texts, st.none() | windows, zooms),
     Propagate: propagations(),
-    Prefetch: st.builds(Prefetch, texts, texts, axes, indices, texts, texts, st.none() | windows),
+    Prefetch: st.builds(Prefetch, texts, texts, axes, indices, texts, texts, st.none() | windows, zooms),
     Cancel: st.builds(Cancel, texts),
     Ping: st.builds(Ping, st.integers()),
     Hello: st.builds(
@@ -149,7 +152,7 @@ def test_a_message_that_lost_any_obligatory_field_is_refused(message: Message, d
     fields = json.loads(to_json(message))
     optional = (
         *("modality", "first", "last", "model", "device", "window", "direction", "slices", "encoded"),
-        *("corrected", "policy", "agreement"),
+        *("corrected", "policy", "zoom", "agreement"),
     )
     lost = data.draw(st.sampled_from([name for name in fields if name not in optional]))
     if isinstance(message, Done) and lost == "device":
@@ -210,9 +213,14 @@ def test_a_correction_below_the_first_slice_is_refused() -> None:
         Propagate("r1", "v1", (), "K", corrected=-1)
 
 
+def test_a_zoom_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of off, auto, on, not 'closer'"):
+        Propagate("r1", "v1", (), "K", zoom="closer")
+
+
 def test_a_host_that_knows_nothing_of_corrections_is_understood() -> None:
     fields = json.loads(to_json(propagation()))
-    del fields["corrected"], fields["policy"]
+    del fields["corrected"], fields["policy"], fields["zoom"]
     assert from_json(json.dumps(fields), Message) == propagation()
 
 
