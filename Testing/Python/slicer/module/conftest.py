@@ -137,6 +137,18 @@ class Entered(SimpleNamespace):
         slicer.util.setSliceViewerLayers(background=volume, fit=True)
         slicer.app.processEvents()
 
+    def listen(self) -> None:
+        """Keep every request to the engine in `asked`, but for those that are made while nobody waits."""
+        self.asked: list[Any] = []
+        request = self.engine.request
+
+        def heard(message: Any, *rest: Any) -> Any:
+            if type(message).__name__ != "Prefetch":
+                self.asked.append(message)
+            return request(message, *rest)
+
+        self.engine.request = heard
+
     def leave(self) -> None:
         """Go to another module; ``enter`` comes back."""
         import slicer

@@ -9,9 +9,7 @@ def shown(module, add_volume, ball):
     """The entered module with the ball chosen and in the views, and every request in `asked`."""
     module.volume = add_volume(ball)
     module.show(module.volume)
-    module.asked = []
-    request = module.engine.request
-    module.engine.request = lambda message, *rest: (module.asked.append(message), request(message, *rest))[1]
+    module.listen()
     return module
 
 

@@ -219,14 +219,12 @@ def test_changed_voxels_are_sent_again(shown, mouse, wait_until, ball):
 
 
 def test_the_worker_opens_the_volume_once_for_several_boxes(shown, mouse, wait_until):
-    opened = []
-    request = shown.engine.request
-    shown.engine.request = lambda message, *rest: (opened.append(type(message).__name__), request(message, *rest))[1]
+    shown.listen()
     for _ in range(3):
         shown.controller.setBoxArmed(True)
         mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
         wait_until(lambda: not shown.controller.isBusy)
-    assert opened == ["OpenVolume", "Predict", "Predict", "Predict"]
+    assert [type(message).__name__ for message in shown.asked] == ["OpenVolume", "Predict", "Predict", "Predict"]
 
 
 def test_a_hand_edit_after_the_preview_is_never_reverted(shown, mouse, wait_until, ball):

@@ -10,9 +10,7 @@ UNITS = {"CT": ("[hnsf'U]", "Hounsfield unit"), "PET": ("g/ml", "SUV")}
 def shown(module, add_volume, ball):
     module.volume = add_volume(ball)
     module.show(module.volume)
-    module.asked = []
-    request = module.engine.request
-    module.engine.request = lambda message, *rest: (module.asked.append(message), request(message, *rest))[1]
+    module.listen()
     return module
 
 
