@@ -173,8 +173,10 @@ def _sureness(cell: StripCell) -> str:
 
 
 def _legend() -> str:
+    square = '<span style="color:{};">■</span> {}'
     entries = [
-        '<span style="color:{};">■</span> {}'.format(COLOURS[state], f"{LETTERS[state]} {stateTitle(state)}".strip())
+        square.format(COLOURS[state], f"{LETTERS[state]} {stateTitle(state)}".strip())
         for state in (PROPAGATED, KEY, EDITED, LOCKED)
     ]
-    return "&nbsp; ".join([*entries, _("? to look at")])
+    entries.append(_("? to look at"))
+    return "&nbsp; ".join("<nobr>" + entry + "</nobr>" for entry in entries)
