@@ -2,10 +2,12 @@
 
 EngineError
 ├── BadRequest        prompts, ranges or options that make no sense for this volume
-│   └── NoSuchDevice  a device that does not work here
+│   ├── NoSuchDevice  a device that does not work here
+│   └── TooLittleMemory  a training that would not fit
 ├── NoSuchVolume      a volume that is not open
 ├── UnreadableVolume  a file or folder that is no volume we can read
 ├── NoSuchModel       a model that is not in the list, not installed, or broken
+├── MissingPackages   something that only an extra of the package brings
 └── UnwritableResult  a result that cannot be written where it should go
 """
 
@@ -28,6 +30,10 @@ class NoSuchDevice(BadRequest):
     code = "no_such_device"
 
 
+class TooLittleMemory(BadRequest):
+    code = "too_little_memory"
+
+
 class NoSuchVolume(EngineError):
     code = "no_such_volume"
 
@@ -38,6 +44,10 @@ class UnreadableVolume(EngineError):
 
 class NoSuchModel(EngineError):
     code = "no_such_model"
+
+
+class MissingPackages(EngineError):
+    code = "missing_packages"
 
 
 class UnwritableResult(EngineError):

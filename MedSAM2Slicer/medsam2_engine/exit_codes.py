@@ -10,8 +10,10 @@ from enum import IntEnum
 from medsam2_engine.errors import (
     BadRequest,
     EngineError,
+    MissingPackages,
     NoSuchDevice,
     NoSuchModel,
+    TooLittleMemory,
     UnreadableVolume,
     UnwritableResult,
     is_out_of_memory,
@@ -36,6 +38,8 @@ class ExitCode(IntEnum):
 _CODES: dict[type[EngineError], ExitCode] = {
     BadRequest: ExitCode.BAD_PROMPTS,
     NoSuchDevice: ExitCode.BAD_PROMPTS,
+    TooLittleMemory: ExitCode.BAD_PROMPTS,
+    MissingPackages: ExitCode.BAD_PROMPTS,
     UnreadableVolume: ExitCode.UNREADABLE,
     NoSuchModel: ExitCode.NO_MODEL,
     UnwritableResult: ExitCode.UNWRITABLE,

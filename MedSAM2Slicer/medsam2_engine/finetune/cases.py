@@ -93,16 +93,20 @@ class TrainingCase:
         return float(self.volume.sample.min())
 
 
-def read_cases(folder: Path) -> tuple[TrainingCase, ...]:
-    """Every case in a folder, in the order of their names.
+def read_cases(folder: Path, only: Sequence[str] | None = None) -> tuple[TrainingCase, ...]:
+    """Every case in a folder, or those with these names, in the order of their names.
 
     Raises:
-        BadRequest: there is none, or a case has no structure.
+        BadRequest: there is none, one of the named ones is missing, or a case has no structure.
         UnreadableVolume: a file cannot be read.
     """
     if not folder.is_dir():
         raise BadRequest(f"There is no folder {folder}. Name the folder with the volumes and their segmentations.")
-    found = tuple(read_case(*files) for files in _pairs(folder))
+    pairs = [files for files in _pairs(folder) if only is None or files[0] in only]
+    missing = sorted(set(only or ()) - {name for name, *_ in pairs})
+    if missing:
+        raise BadRequest(f"{folder} has no case {missing[0]} (any more). Name others, or begin anew.")
+    found = tuple(read_case(*files) for files in pairs)
     if not found:
         raise BadRequest(
             f"{folder} holds no volume with a segmentation. Put them side by side (NAME.nrrd with NAME.seg.nrrd, or "

@@ -8,18 +8,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 from medsam2_engine.backends.load import framing_of, load_sam2
 from medsam2_engine.device import choose_device, set_thread_policy
-from medsam2_engine.errors import BadRequest
+from medsam2_engine.errors import BadRequest, EngineError, UnwritableResult
 from medsam2_engine.exit_codes import ExitCode, run_guarded
-from medsam2_engine.finetune.arguments import parse_arguments
+from medsam2_engine.finetune.arguments import AUTO, parse_arguments
+from medsam2_engine.finetune.background import end_of, never, step_back
 from medsam2_engine.finetune.case_clips import ClipOptions
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_sources import CaseClips
@@ -28,31 +29,56 @@ from medsam2_engine.finetune.memory_need import memory_need, require_memory
 from medsam2_engine.finetune.model_card import model_card
 from medsam2_engine.finetune.outcome import Outcome
 from medsam2_engine.finetune.pseudo_labels import with_pseudo_labels
-from medsam2_engine.finetune.report_page import WORST, write_report
+from medsam2_engine.finetune.report_page import WORST, has_pictures, write_report
 from medsam2_engine.finetune.result_model import CARD_FILE, list_model, require_free_id, write_weights
 from medsam2_engine.finetune.scoring import Mask, Score, Task, score, tasks_of
-from medsam2_engine.finetune.settings import Settings
+from medsam2_engine.finetune.settings import ALL, HEAD, Settings
 from medsam2_engine.finetune.splitting import split_by_subject
 from medsam2_engine.finetune.team import find_team
+from medsam2_engine.finetune.telling import AFTER, BEFORE, LABELLING, Telling
 from medsam2_engine.finetune.trainable import make_trainable, put, share_of
 from medsam2_engine.finetune.trained_model import as_backend
 from medsam2_engine.finetune.training import LOG_FILE, Rhythm, Training
 from medsam2_engine.framing import Framing, ObjectFraming
 from medsam2_engine.interruption import interruptible
+from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import ModelEntry, TrainingData, find_model
 from medsam2_engine.precision import use_fastest_exact_products
-from medsam2_engine.progress_bar import ProgressBar
 
 MOST_TASKS = 12  # structures that a validation looks at; the report looks at all
 VALIDATIONS = 6  # per training
+SMALL = 20_000_000  # parameters; where a person leaves the choice to us, so small a model learns with all of them
 LENGTHS = (1, 3, 4, 5)
 
 Scored = tuple[Task, Score, Mask]
+IsWanted = Callable[[], bool]
 
 
 def main(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv)
-    return run_guarded(lambda: _run(arguments), arguments.debug)
+    telling = Telling(arguments.json)
+    return run_guarded(lambda: _told(arguments, telling), arguments.debug)
+
+
+def _told(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
+    """As `_run`; programs hear of an error on stdout as well, with its code."""
+    try:
+        with _disk(arguments.output):
+            return _run(arguments, telling)
+    except EngineError as error:
+        telling.failed(error)
+        raise
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnwritableResult(
+            f"Nothing can be written into {folder} ({error.strerror or error}). Free some space, or choose another "
+            "folder. What was learnt until the last checkpoint is kept."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -69,21 +95,26 @@ class _Plan:
     validation: tuple[TrainingCase, ...]
 
 
-def _run(arguments: argparse.Namespace) -> ExitCode:
-    plan = _planned(arguments)
+def _run(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
+    is_wanted = never
+    if arguments.background:
+        step_back()
+        is_wanted = end_of()
+    plan = _planned(arguments, telling)
     state = arguments.output / "state"
     state.mkdir(parents=True, exist_ok=True)
     tasks = list(tasks_of(plan.validation, arguments.axis))
     training = _training(plan, state, tasks[:: max(1, -(-len(tasks) // MOST_TASKS))])
-    before = _before(plan, state, tasks)
-    if not _train(plan, training):
-        print(f"Interrupted after step {training.step}. The same command goes on from there.", file=sys.stderr)
+    before = _before(plan, state, tasks, telling, is_wanted)
+    if before is None or not _train(plan, training, telling, is_wanted):
+        text = f"Interrupted after step {training.step}. The same command goes on from there."
+        telling.end("interrupted", text, step=training.step, steps=plan.settings.steps)
         return ExitCode.INTERRUPTED
-    _finish(plan, training, tasks, before)
+    _finish(plan, training, tasks, before, telling)
     return ExitCode.OK
 
 
-def _planned(arguments: argparse.Namespace) -> _Plan:
+def _planned(arguments: argparse.Namespace, telling: Telling) -> _Plan:
     """
     Raises:
         EngineError: the sentence says which of the wishes cannot be granted.
@@ -91,11 +122,11 @@ def _planned(arguments: argparse.Namespace) -> _Plan:
     entry = find_model(arguments.model)
     base = find_model(entry.base) if entry.base else entry
     if base.backend != "sam2":
-        raise BadRequest(f"{entry.id} is no SAM 2, and cannot be trained here. Choose another --model.")
+        raise BadRequest(f"{entry.title} is no SAM 2, and cannot be trained here. Choose another model (`--model`).")
     if arguments.output.exists() and not arguments.output.is_dir():
         raise BadRequest(f"{arguments.output} is a file. Name a folder.")
     require_free_id(arguments.id, base)
-    cases = read_cases(arguments.folder)
+    cases = read_cases(arguments.folder, arguments.only)
     if not any(case.has_image for case in cases):
         raise BadRequest(f"{arguments.folder} holds label maps without images. Nothing could be validated on them.")
     if arguments.validation:
@@ -103,9 +134,14 @@ def _planned(arguments: argparse.Namespace) -> _Plan:
     else:
         training, validation = split_by_subject(cases, arguments.seed)
     validation = tuple(case for case in validation if case.reviewed is None)
+    set_thread_policy()
+    device = choose_device(arguments.device).name
+    if device == "cpu":
+        use_fastest_exact_products()
+    model = load_sam2(entry, base)
     settings = Settings(
         seed=arguments.seed,
-        trained=arguments.train,
+        trained=_fitting(model) if arguments.train == AUTO else arguments.train,
         rank=arguments.rank,
         steps=arguments.steps,
         frames=arguments.frames,
@@ -114,18 +150,22 @@ def _planned(arguments: argparse.Namespace) -> _Plan:
         learning_rate=arguments.rate,
         losses=CROSS_ENTROPY if base.input_policy.kind == "object_crop" else LossWeights(),
     )
-    set_thread_policy()
-    device = choose_device(arguments.device).name
-    if device == "cpu":
-        use_fastest_exact_products()
-    model = load_sam2(entry, base)
     if any(case.reviewed for case in training):
         backend = as_backend(model, framing_of(base.input_policy), device)
-        training = tuple(with_pseudo_labels(case, backend) for case in training)
+        training = tuple(with_pseudo_labels(case, backend) for case in telling.phase(LABELLING, training))
     need = memory_need(model, list(make_trainable(model, settings).values()), settings.frames)
     require_memory(need, device)
-    _say(arguments, f"{len(training)} cases to learn from, {len(validation)} kept apart. Memory: {need}.")
+    telling.say(
+        f"{len(training)} cases to learn from, {len(validation)} kept apart. Memory: {need}.",
+        cases=[len(training), len(validation)],
+        memory=need.total,
+    )
     return _Plan(arguments, entry, base, framing_of(base.input_policy), settings, device, training, validation)
+
+
+def _fitting(model: Sam2) -> str:
+    """What learns where nobody has chosen: all of a small model, the head of a large one."""
+    return ALL if sum(p.numel() for p in model.parameters()) <= SMALL else HEAD
 
 
 def _training(plan: _Plan, state: Path, tasks: Sequence[Task]) -> Training:
@@ -158,13 +198,22 @@ def _validation(training: Training, tasks: Sequence[Task], plan: _Plan) -> Calla
     return validate
 
 
-def _before(plan: _Plan, state: Path, tasks: Sequence[Task]) -> list[Score]:
-    """Scores of the model that is begun with; kept, so that a training that goes on does not ask again."""
+def _before(
+    plan: _Plan, state: Path, tasks: Sequence[Task], telling: Telling, is_wanted: IsWanted
+) -> list[Score] | None:
+    """Scores of the model that is begun with; kept, so that a training that goes on does not ask again.
+
+    None if somebody wished to stop.
+    """
     kept = state / "before.json"
     if kept.is_file():
         return [Score(**item) for item in json.loads(kept.read_text(encoding="utf-8"))]
     backend = as_backend(load_sam2(plan.entry, plan.base), plan.framing, plan.device)
-    scores = [score(task, backend)[0] for task in tasks]
+    scores = []
+    for task in telling.phase(BEFORE, tasks):
+        if is_wanted():
+            return None
+        scores.append(score(task, backend)[0])
     _write_scores(kept, scores)
     return scores
 
@@ -173,27 +222,28 @@ def _write_scores(path: Path, scores: Sequence[Score]) -> None:
     path.write_text(json.dumps([vars(item) for item in scores]), encoding="utf-8")
 
 
-def _train(plan: _Plan, training: Training) -> bool:
+def _train(plan: _Plan, training: Training, telling: Telling, is_wanted: IsWanted) -> bool:
     """Train to the end, or for the time that was given; False if the user stopped it before."""
-    limit = None if plan.arguments.minutes is None else time.monotonic() + 60 * plan.arguments.minutes
-    bar = ProgressBar(sys.stderr, plan.settings.steps - training.step, not plan.arguments.json)
+    minutes = plan.arguments.minutes
+    limit = None if minutes is None else time.monotonic() + 60 * minutes
 
     def report(step: int) -> None:
-        bar.advance(f"step {step}")
-        if plan.arguments.json:
-            print(json.dumps({"step": step, "steps": plan.settings.steps}), flush=True)
+        left = None if limit is None else limit - time.monotonic()
+        telling.step(step, plan.settings.steps, training.loss, left)
 
-    with interruptible() as is_wanted, bar:
-        training.run(lambda: is_wanted() or (limit is not None and time.monotonic() > limit), report)
-        return not is_wanted()
+    with interruptible() as is_interrupted, telling.begin_steps(training.step, plan.settings.steps):
+        training.run(
+            lambda: is_interrupted() or is_wanted() or (limit is not None and time.monotonic() > limit), report
+        )
+        return training.is_finished or not (is_interrupted() or is_wanted())
 
 
-def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequence[Score]) -> None:
+def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequence[Score], telling: Telling) -> None:
     """Weights, list entry, card and report of the best averaged weights."""
     put(training.parameters, training.best if training.validate else training.average)
     training.model.eval()
     backend = as_backend(training.model, plan.framing, plan.device)
-    scored: list[Scored] = [(task, *score(task, backend)) for task in tasks]
+    scored: list[Scored] = [(task, *score(task, backend)) for task in telling.phase(AFTER, tasks)]
     arguments, output = plan.arguments, plan.arguments.output
     _write_scores(output / "state" / "after.json", [found for _, found, _ in scored])
     outcome = Outcome(
@@ -215,17 +265,17 @@ def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequ
     list_model(path, arguments.id, outcome.title, plan.base, plan.settings.trained, data, card)
     worst = sorted(scored, key=lambda item: item[1].dice)[:WORST]
     page = write_report(output, outcome, output / "state" / LOG_FILE, worst)
-    _say(arguments, f"{outcome.summary}\nThe model {arguments.id} is in the list. Report: {page}", end="done")
+    telling.end(
+        "done",
+        f"{outcome.summary}\nThe model {arguments.id} is in the list. Report: {page}",
+        model=arguments.id,
+        report=str(page.absolute()),
+        pictures=has_pictures(),
+        **outcome.facts,
+    )
 
 
 def _digest(plan: _Plan) -> str:
     """Of everything that is learnt from."""
     names = [plan.entry.id, plan.arguments.axis, str(plan.arguments.painted), *(case.sha256 for case in plan.training)]
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-
-
-def _say(arguments: argparse.Namespace, text: str, end: str = "") -> None:
-    if arguments.json:
-        print(json.dumps({"end": end, "text": text} if end else {"text": text}, ensure_ascii=False), flush=True)
-    else:
-        print(text, flush=True)

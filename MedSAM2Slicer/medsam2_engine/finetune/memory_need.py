@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from medsam2_engine.errors import BadRequest
+from medsam2_engine.errors import TooLittleMemory
 from medsam2_engine.finetune.losses import LossWeights
 from medsam2_engine.finetune.network import Points
 from medsam2_engine.finetune.playing import Play, played
@@ -58,13 +58,13 @@ def memory_need(model: Sam2, parameters: Sequence[Tensor], slices: int) -> Memor
 def require_memory(need: MemoryNeed, device: str) -> None:
     """
     Raises:
-        BadRequest: the device has less free memory than that.
+        TooLittleMemory: the device has less free memory than that.
     """
     free = free_memory(device)
     if free is not None and need.total > free:
-        raise BadRequest(
-            f"This training needs {need}, but only {_gb(free)} are free. Choose --train head, fewer --frames, or a "
-            "smaller model, or close other programs."
+        raise TooLittleMemory(
+            f"This training needs {need}, but only {_gb(free)} are free. Close other programs, choose a smaller model, "
+            "or let less of it learn (`--train head`)."
         )
 
 

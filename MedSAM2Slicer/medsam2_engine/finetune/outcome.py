@@ -62,6 +62,20 @@ class Outcome:
         return found
 
     @property
+    def facts(self) -> dict[str, float]:
+        """The figures of `summary`; none if no case was kept apart."""
+        if not self.before:
+            return {}
+        row = self.row("")
+        return {
+            "count": row.count,
+            "before": round(row.dice_before, 4),
+            "after": round(row.dice_after, 4),
+            "change": round(row.gain, 4),
+            "spread": round(row.spread, 4),
+        }
+
+    @property
     def summary(self) -> str:
         """One sentence for the end of a command."""
         if not self.before:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsam2_engine.errors import BadRequest
+from medsam2_engine.errors import BadRequest, MissingPackages
 from medsam2_engine.finetune.settings import ALL, CORRECTIONS, HEAD, LORA, Settings
 from medsam2_engine.model.sam2 import Sam2
 
@@ -31,14 +31,15 @@ LORA_MODULES = r".*\.(qkv|q_proj|k_proj|v_proj|out_proj|attn\.proj|mlp\.layers\.
 LARGEST_STEP = 0.05  # of a matrix's own size (root mean square), per step of Adam at a learning rate of 1e-3
 ALPHA = 2  # the scale of the differences over their rank
 LARGEST_SHARE, LARGEST_RANK = 0.03, 8  # of the parameters that LoRA may add, where no rank was asked for
-NO_PEFT = 'LoRA needs the package peft. Install it with `pip install "medsam2slicer-engine[finetune]"`.'
+NO_PEFT = 'LoRA needs the package peft, which is not installed (`pip install "medsam2slicer-engine[finetune]"`).'
 
 
 def make_trainable(model: Sam2, settings: Settings) -> dict[str, nn.Parameter]:
     """Freeze what shall stay, add what is new; the parameters that learn, by name.
 
     Raises:
-        BadRequest: an unknown choice, or peft is missing.
+        BadRequest: an unknown choice.
+        MissingPackages: there is no peft.
     """
     if settings.trained not in (HEAD, LORA, ALL, CORRECTIONS):
         raise BadRequest(f"{settings.trained!r} cannot be trained. Choose {HEAD}, {LORA}, {ALL} or {CORRECTIONS}.")
@@ -83,7 +84,7 @@ def put(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
 
 def _lay_lora(model: Sam2, settings: Settings) -> None:
     if importlib.util.find_spec("peft") is None:
-        raise BadRequest(NO_PEFT)
+        raise MissingPackages(NO_PEFT)
     from peft import LoraConfig, inject_adapter_in_model
 
     names = [name for name, _ in _matrices(model)]

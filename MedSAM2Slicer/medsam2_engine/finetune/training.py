@@ -89,6 +89,7 @@ class Training:
         self.best = dict(self.average)
         self.best_score, self._waited, self.step = -math.inf, 0, 0
         self._statistics = Statistics()
+        self.loss = math.nan  # of the last step
         self._resume()
 
     @property
@@ -139,11 +140,14 @@ class Training:
     def _take_step(self) -> None:
         settings = self.settings
         self._optimiser.zero_grad()
+        total = 0.0
         for number in range(settings.accumulation):
             rng = np.random.default_rng([settings.seed, self.step, number, self._team.rank])
             loss = self._loss(rng) / settings.accumulation
             loss.backward()  # type: ignore[no-untyped-call]
             self._statistics.add_value("loss", loss.item() * settings.accumulation)
+            total += loss.item()
+        self.loss = total
         self._team.average_gradients(self.parameters.values())
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), settings.clip)
         rate = settings.rate(self.step)

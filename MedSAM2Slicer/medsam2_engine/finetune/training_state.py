@@ -37,7 +37,11 @@ class TrainingState:
 def write_state(folder: Path, state: TrainingState) -> None:
     """Replace what was written before, by a whole file or not at all."""
     with replacing(folder / STATE_FILE) as temporary:
-        torch.save(vars(state), temporary)
+        try:
+            torch.save(vars(state), temporary)
+        except RuntimeError as error:
+            # torch's own writer, where a disk is full.
+            raise OSError(str(error).splitlines()[0]) from error
 
 
 def read_state(folder: Path, digest: str) -> TrainingState | None:

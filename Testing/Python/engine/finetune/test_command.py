@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from medsam2_engine.__main__ import main
 from medsam2_engine.backends.load import load_backend
 from medsam2_engine.exit_codes import ExitCode
-from medsam2_engine.finetune import command, memory_need
+from medsam2_engine.finetune import command, memory_need, trainable, training_state
 from medsam2_engine.finetune.cases import read_cases
 from medsam2_engine.finetune.scoring import score, tasks_of
 from medsam2_engine.models import find_model
+from training_phantoms import write_pair
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +31,15 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def finetune(folder: Path, *options: str) -> int:
     arguments = [str(folder), "-o", str(folder.parent / "out"), "--id", "mine", "--steps", "2", "--frames", "4"]
     return main(["finetune", *arguments, *options])
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def here() -> dict[str, str]:
+    """The environment of a process that runs this tree."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path.endswith("MedSAM2Slicer"))}
 
 
 def test_the_result_is_in_the_list_at_once_with_card_and_report(case_folder: Path) -> None:
@@ -81,11 +95,95 @@ def test_too_little_memory_is_said_before_the_first_step(
     assert not (case_folder.parent / "out" / "state").exists()
 
 
-def test_programs_are_told_every_step(case_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_are_told_every_step_and_what_came_out(case_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert finetune(case_folder, "--json") == ExitCode.OK
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["step"] for line in lines if "step" in line] == [1, 2]
-    assert lines[-1]["end"] == "done"
+    lines = told(capsys)
+    (about,) = (line for line in lines if "memory" in line)
+    assert about["cases"] == [3, 1]
+    assert about["memory"] > 100_000_000
+    steps = [line for line in lines if "step" in line]
+    assert [line["step"] for line in steps] == [1, 2]
+    assert all(line["loss"] > 0 and line["seconds_left"] >= 0 for line in steps)
+    assert [line["phase"] for line in lines if "phase" in line] == ["before", "after"]
+    end = lines[-1]
+    assert (end["end"], end["model"], end["count"]) == ("done", "mine", 1)
+    assert end["change"] == pytest.approx(end["after"] - end["before"], abs=2e-4)
+    assert Path(end["report"]).is_file()
+
+
+def test_programs_are_told_why_there_is_no_training(
+    case_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(memory_need, "free_memory", lambda device: 100_000_000)
+    finetune(case_folder, "--json")
+    end = told(capsys)[-1]
+    assert end["end"] == "too_little_memory"
+    assert "Close other programs, choose a smaller model" in end["text"]
+
+
+def test_a_training_in_the_background_ends_with_the_program_that_started_it(case_folder: Path) -> None:
+    """Nothing is lost: the same command goes on from the step that it came to."""
+    arguments = [str(case_folder), "-o", str(case_folder.parent / "out"), "--id", "mine", "--steps", "500"]
+    command = [
+        sys.executable,
+        "-m",
+        "medsam2_engine",
+        "finetune",
+        *arguments,
+        "--frames",
+        "4",
+        "--background",
+        "--json",
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=here()) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while '"step": 2,' not in process.stdout.readline():
+            assert process.poll() is None
+        process.stdin.close()
+        last = json.loads(process.stdout.read().splitlines()[-1])
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert last["end"] == "interrupted"
+    state = torch.load(case_folder.parent / "out" / "state" / "state.pt", weights_only=True)
+    assert state["step"] == last["step"] >= 2
+
+
+def test_a_full_disk_is_said_and_not_called_an_error_of_ours(
+    case_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 128 vs 22")
+
+    monkeypatch.setattr(training_state.torch, "save", full)
+    assert finetune(case_folder, "--json") == ExitCode.UNWRITABLE
+    said = capsys.readouterr()
+    assert "state.pt could not be written" in said.err
+    assert json.loads(said.out.splitlines()[-1])["end"] == "unwritable"
+
+
+def test_cases_that_came_later_do_not_disturb_a_training_that_goes_on(case_folder: Path) -> None:
+    names = [f"case{number}" for number in range(4)]
+    assert finetune(case_folder, "--only", *names) == ExitCode.OK
+    write_pair(case_folder, "later", 9)
+    assert finetune(case_folder, "--steps", "3", "--only", *names) == ExitCode.OK
+
+
+def test_a_case_that_is_gone_is_named(case_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert finetune(case_folder, "--only", "case0", "case7") == ExitCode.BAD_PROMPTS
+    assert "has no case case7" in capsys.readouterr().err
+
+
+def test_left_to_itself_all_of_a_small_model_learns(case_folder: Path) -> None:
+    assert finetune(case_folder, "--train", "auto") == ExitCode.OK
+    assert "What learnt: everything, 100.0 %" in (case_folder.parent / "out" / "README.md").read_text()
+
+
+def test_lora_without_its_package_names_the_package(
+    case_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(trainable.importlib.util, "find_spec", lambda name: None)
+    assert finetune(case_folder, "--train", "lora", "--json") == ExitCode.BAD_PROMPTS
+    assert told(capsys)[-1]["end"] == "missing_packages"
 
 
 def test_one_subject_alone_is_learnt_from_and_nobody_claims_a_gain(

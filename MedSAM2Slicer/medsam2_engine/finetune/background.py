@@ -1,0 +1,43 @@
+"""A training that another program has started: it steps back behind everything else, and ends when that program says
+so or is gone.
+
+Standard input is the sign: nothing is read from it, and its end, which no system keeps back when a program dies, is the
+wish to stop after the present step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import BinaryIO
+
+NICENESS = 10
+
+
+def never() -> bool:
+    return False
+
+
+def step_back() -> None:
+    """Let programs that somebody waits for go first. Windows has no such call; the program that starts it may ask."""
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(NICENESS)
+
+
+def end_of(stream: BinaryIO | None = None) -> Callable[[], bool]:
+    """Whether standard input, or that stream, has ended; watched by a thread that keeps nobody alive."""
+    ended = threading.Event()
+    source = sys.stdin.buffer if stream is None else stream
+
+    def watch() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while source.read(4096):
+                pass
+        ended.set()
+
+    threading.Thread(target=watch, daemon=True, name="end of stdin").start()
+    return ended.is_set
