@@ -61,6 +61,11 @@ class CommandRun:
         CommandRun.alive.append(self)
         self._process.start(attempt.program, list(attempt.arguments))
 
+    def endInput(self) -> None:
+        """Close its standard input: for a command that takes this as the wish to stop."""
+        if not self._hasEnded:
+            self._process.closeWriteChannel()
+
     def abandon(self) -> None:
         """End it with everything it started; nobody is told."""
         self._onLine, self._onEnded = (lambda line: None), (lambda end: None)

@@ -48,7 +48,7 @@ from MedSAM2SlicerLib.InstallPlan import (
     engineVersion,
     tidyPhase,
 )
-from MedSAM2SlicerLib.InstallText import PlanText, installText, removalText
+from MedSAM2SlicerLib.InstallText import PlanText, installText, partsText, removalText
 
 # States.
 MISSING, UNFINISHED, READY, WRONG, WORKING = "missing", "unfinished", "ready", "wrong", "working"
@@ -152,6 +152,9 @@ class EngineInstaller:
     def installText(self) -> PlanText:
         return installText(self._newPlan())
 
+    def partsText(self) -> PlanText:
+        return partsText(self._newPlan())
+
     def removalText(self) -> PlanText:
         return removalText(self.folder())
 
@@ -171,6 +174,19 @@ class EngineInstaller:
             return
         phases = plan.phases(shutil.which("uv", path=_searchPath(plan.machine.startup)))
         self._run(phases, self._onInstallEnded, self._onInstallPhase)
+
+    def addParts(self) -> None:
+        """What training needs beside the engine, into the environment that was installed, and into no other."""
+        if self._chain is not None:
+            return
+        plan, python = self._begin(_("Parts for training")), self.python
+        if python is None or Path(python.path) != plan.folder.python or not plan.folder.isReady:
+            sentence = _("{python} is taken care of by somebody else: let them install {packages} into it.")
+            named = python.path if python is not None else _("No Python")
+            self._fail(Trouble("not_ours", sentence.format(python=named, packages=_namesIn(plan.parts))))
+            return
+        phases = plan.partsPhases(shutil.which("uv", path=_searchPath(plan.machine.startup)))
+        self._run(phases, self._onPartsEnded)
 
     def useExisting(self, python: str) -> None:
         """Let the engine run with a Python that somebody else takes care of, and see what it can do."""
@@ -305,6 +321,12 @@ class EngineInstaller:
         else:
             self._fail(Trouble("check_failed", report.sentence))
 
+    def _onPartsEnded(self, end: ChainEnd) -> None:
+        if end.failed is not None:
+            self._fail(diagnose(end.failed))
+        else:
+            self._finish(Outcome(INSTALLED, _("What training needs is installed.")))
+
     def _onRemoved(self, doomed: list[Path]) -> None:
         left = [str(path) for path in doomed if path.exists()]
         if left:
@@ -368,6 +390,11 @@ def _noted(plan: InstallPlan, report: CheckReport) -> dict[str, str]:
         "requirements": hashlib.sha256(plan.requirements.read_bytes()).hexdigest(),
         "installed": time.strftime("%Y-%m-%dT%H:%M:%S"),
     }
+
+
+def _namesIn(requirements: Path) -> str:
+    lines = [line.strip() for line in requirements.read_text(encoding="utf-8").splitlines()]
+    return ", ".join(line for line in lines if line and not line.startswith("#"))
 
 
 def _searchPath(environment: dict[str, str]) -> str:

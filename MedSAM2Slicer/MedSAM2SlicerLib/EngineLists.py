@@ -42,6 +42,11 @@ class EngineLists:
     def model(self, modelId: str) -> Optional[ModelInfo]:
         return next((one for one in self.models if one.id == modelId), None)
 
+    def titleOf(self, modelId: str) -> str:
+        """For people; the id itself of a model that nobody knows."""
+        model = self.model(modelId)
+        return shortTitle(model.title) if model is not None else modelId
+
     def device(self, deviceId: str) -> Optional[DeviceInfo]:
         return next((one for one in self.devices if one.id == deviceId), None)
 

@@ -83,6 +83,9 @@ class EnginePanel:
     def onRemoveClicked(self) -> None:
         self._ask(self._installer.removalText(), self._installer.remove)
 
+    def onPartsAsked(self) -> None:
+        self._ask(self._installer.partsText(), self._installer.addParts)
+
     def onAgreed(self) -> None:
         agreed, self._agreed = self._agreed, None
         if agreed is not None:

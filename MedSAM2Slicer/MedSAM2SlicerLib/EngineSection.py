@@ -15,9 +15,11 @@ from MedSAM2SlicerLib.EngineLists import EngineLists
 from MedSAM2SlicerLib.EnginePanel import EnginePanel
 from MedSAM2SlicerLib.Environment import EngineEnvironment
 from MedSAM2SlicerLib.FailureRemedies import FailureRemedies
+from MedSAM2SlicerLib.ImprovePanel import ImprovePanel
 from MedSAM2SlicerLib.ModelChoice import ModelChoice
 from MedSAM2SlicerLib.ModelCommands import ModelCommands
 from MedSAM2SlicerLib.ModelPanel import ModelPanel
+from MedSAM2SlicerLib.TrainingCommand import TrainingCommand
 from MedSAM2SlicerLib.ZoomChoice import ZoomChoice
 
 MODELS_ROW = 5
@@ -34,7 +36,7 @@ class EngineSection:
         self.choice = ModelChoice(ui, self.lists)
         self.zoom = ZoomChoice(ui)
         self.installer = EngineInstaller(packageFolder)
-        self.installer.onAboutToChange = engine.stop
+        self.installer.onAboutToChange = self.onAboutToChange
         self.enginePanel = EnginePanel(resourcePath("UI/EnginePanel.ui"), self.installer)
         self.enginePanel.onFinished = self.onInstallerFinished
         self.enginePanel.engineLog = engine.log
@@ -49,7 +51,9 @@ class EngineSection:
         )
         controller.news.remedyFor = self.remedies.remedyFor
         controller.readiness.isAllowed = self._isAtRest
+        self.improvePanel = self._newImprovePanel(packageFolder, resourcePath("UI/ImprovePanel.ui"))
         ui.engineButton.layout().insertRow(MODELS_ROW, self.modelPanel.widget)
+        ui.engineButton.layout().insertRow(MODELS_ROW + 1, self.improvePanel.widget)
         ui.engineButton.layout().addRow(self.enginePanel.widget)
 
     def setParameters(self, parameters) -> None:
@@ -65,17 +69,28 @@ class EngineSection:
         """The module is about to go."""
         self.installer.stop()
         self.commands.stop()
+        self.improvePanel.stop()
 
     def askToInstall(self) -> None:
         """Open the section at the question whether to install; nothing is installed without an answer."""
         self._ui.engineButton.collapsed = False
         self.enginePanel.onInstallClicked()
 
+    def askForParts(self) -> None:
+        """Open the section at the question whether to get what training needs beside the engine."""
+        self._ui.engineButton.collapsed = False
+        self.enginePanel.onPartsAsked()
+
     def check(self) -> None:
         self._ui.engineButton.collapsed = False
         self.installer.check()
 
     # ---- slots
+
+    def onAboutToChange(self) -> None:
+        """The engine's own files: nothing may run from them."""
+        self._engine.stop()
+        self.improvePanel.stop()
 
     def onModelsRead(self, models) -> None:
         """A model came or went: it can be chosen at once, or no more."""
@@ -90,6 +105,15 @@ class EngineSection:
         self.modelPanel.onOpened()
 
     # ---- private
+
+    def _newImprovePanel(self, packageFolder: Path, uiFile: str) -> ImprovePanel:
+        command = TrainingCommand(EngineEnvironment(packageFolder), packageFolder)
+        panel = ImprovePanel(uiFile, command, self._controller.choice, self.choice, self.lists.titleOf)
+        panel.onListed = self.commands.refresh
+        panel.onUse = self.choice.choose
+        panel.askToInstall = self.askToInstall
+        panel.askForParts = self.askForParts
+        return panel
 
     def _proxy(self) -> str:
         return self.installer.options().proxy

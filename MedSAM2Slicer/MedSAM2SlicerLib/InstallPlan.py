@@ -83,6 +83,7 @@ class InstallPlan:
         self.folder = folder
         self.backend = _backendFor(machine, options)
         self.requirements = packageFolder / "Resources" / "engine-requirements.txt"
+        self.parts = packageFolder / "Resources" / "training-requirements.txt"
         self._packageFolder = packageFolder
         self.proxy = normalizedProxy(options.proxy) or machine.systemProxy
         self.usesCuda = self.backend.startswith("cu") or (self.backend == AUTOMATIC and machine.hasNvidia)
@@ -113,6 +114,13 @@ class InstallPlan:
             Phase(MAKE_PYTHON, _("Getting a Python for the engine"), self._pythonAttempts()),
             Phase(FETCH_PACKAGES, _("Getting PyTorch and the other packages"), (self._packages(),)),
             checkPhase(self.machine, self.folder.python, self._packageFolder),
+        ]
+
+    def partsPhases(self, uvOnPath: Optional[str]) -> list[Phase]:
+        """Of adding what training needs to an environment that is there."""
+        return [
+            Phase(FETCH_UV, _("Getting the installer uv"), self._uvAttempts(uvOnPath)),
+            Phase(FETCH_PACKAGES, _("Getting the parts for training"), (self._packages(self.parts),)),
         ]
 
     # ---- the command lines
@@ -149,8 +157,11 @@ class InstallPlan:
         fetched = Attempt(UV, ("venv", "--managed-python", "--python", PYTHON_VERSION, target), environment)
         return (fetched, present)
 
-    def _packages(self) -> Attempt:
-        arguments = ["pip", "install", "--python", str(self.folder.python), "--requirement", str(self.requirements)]
+    def _packages(self, *more: Path) -> Attempt:
+        """The engine's packages, and those of other lists beside them; PyTorch stays the one that is there."""
+        arguments = ["pip", "install", "--python", str(self.folder.python)]
+        for requirements in (self.requirements, *more):
+            arguments += ["--requirement", str(requirements)]
         arguments += ["--only-binary", ":all:"]
         if self.isOffline:
             arguments += ["--no-index", "--find-links", self.options.wheelFolder]

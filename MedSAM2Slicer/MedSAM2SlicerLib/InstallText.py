@@ -39,6 +39,17 @@ def installText(plan: InstallPlan) -> PlanText:
     return PlanText(_("Install the engine?"), tuple(lines), _("Install now"))
 
 
+def partsText(plan: InstallPlan) -> PlanText:
+    lines = (
+        _("What: PEFT for adapters, Matplotlib for the pictures of the report, and readers of DICOM segmentations."),
+        _("Size: about 150 MB to download; {free} are free.").format(free=_bytes(freeBytes(plan.folder.root))),
+        _fromWhere(plan),
+        _("Licences: Apache-2.0 (PEFT, Accelerate, Transformers), MIT (DICOM readers), Matplotlib's own (BSD-like)."),
+        _("Into: {folder}. PyTorch stays as it is.").format(folder=plan.folder.environment),
+    )
+    return PlanText(_("Get the parts for training?"), lines, _("Get them now"))
+
+
 def removalText(folder: EngineFolder) -> PlanText:
     lines = (
         _("This folder is deleted, with everything in it: {folder}.").format(folder=folder.root),

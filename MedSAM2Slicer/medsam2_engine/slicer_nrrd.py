@@ -27,6 +27,12 @@ TERMINOLOGY = (
 )
 COMPRESSION = 6
 _TYPES = {np.dtype(np.uint8): "unsigned char", np.dtype(np.uint16): "unsigned short"}
+_TO_RAS = {
+    "left-posterior-superior": LPS_TO_RAS,
+    "lps": LPS_TO_RAS,
+    "right-anterior-superior": np.eye(4),
+    "ras": np.eye(4),
+}
 
 Layers = Sequence[npt.NDArray[np.integer]]
 
@@ -134,7 +140,14 @@ def _label(header: dict[str, Any], prefix: str) -> NamedLabel:
 
 
 def _matrix(header: dict[str, Any]) -> Matrix:
-    ijk_to_lps = np.eye(4)
-    ijk_to_lps[:3, :3] = header["space directions"][-3:].T
-    ijk_to_lps[:3, 3] = header["space origin"]
-    return np.asarray(LPS_TO_RAS @ ijk_to_lps, dtype=np.float64)
+    """
+    Raises:
+        ValueError: a world that is neither LPS nor RAS.
+    """
+    space = str(header.get("space", "")).lower()
+    if space not in _TO_RAS:
+        raise ValueError(f"its space {space!r} is neither LPS nor RAS")
+    ijk_to_space = np.eye(4)
+    ijk_to_space[:3, :3] = header["space directions"][-3:].T
+    ijk_to_space[:3, 3] = header["space origin"]
+    return np.asarray(_TO_RAS[space] @ ijk_to_space, dtype=np.float64)

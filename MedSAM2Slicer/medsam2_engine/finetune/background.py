@@ -12,7 +12,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import BinaryIO
 
 NICENESS = 10
 
@@ -28,14 +27,17 @@ def step_back() -> None:
             os.nice(NICENESS)
 
 
-def end_of(stream: BinaryIO | None = None) -> Callable[[], bool]:
-    """Whether standard input, or that stream, has ended; watched by a thread that keeps nobody alive."""
+def end_of_input() -> Callable[[], bool]:
+    """Whether standard input has ended; watched by a thread that keeps nobody alive.
+
+    Python's own reader of it would: its lock is held while it waits, and an interpreter that ends then aborts.
+    """
     ended = threading.Event()
-    source = sys.stdin.buffer if stream is None else stream
+    source = sys.stdin.fileno()
 
     def watch() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while source.read(4096):
+        with contextlib.suppress(OSError):
+            while os.read(source, 4096):
                 pass
         ended.set()
 

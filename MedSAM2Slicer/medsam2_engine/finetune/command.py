@@ -20,7 +20,7 @@ from medsam2_engine.device import choose_device, set_thread_policy
 from medsam2_engine.errors import BadRequest, EngineError, UnwritableResult
 from medsam2_engine.exit_codes import ExitCode, run_guarded
 from medsam2_engine.finetune.arguments import AUTO, parse_arguments
-from medsam2_engine.finetune.background import end_of, never, step_back
+from medsam2_engine.finetune.background import end_of_input, never, step_back
 from medsam2_engine.finetune.case_clips import ClipOptions
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_sources import CaseClips
@@ -99,7 +99,7 @@ def _run(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
     is_wanted = never
     if arguments.background:
         step_back()
-        is_wanted = end_of()
+        is_wanted = end_of_input()
     plan = _planned(arguments, telling)
     state = arguments.output / "state"
     state.mkdir(parents=True, exist_ok=True)

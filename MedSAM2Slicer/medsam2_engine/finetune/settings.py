@@ -26,7 +26,8 @@ class Settings:
         box, point: shares of the prompts; the rest are masks.
         average: of the exponential moving average of the weights, which is the result.
         cooldown: last part of the steps over which the learning rate falls to `lowest` of its peak.
-        patience: validations without progress before the training ends; 0 never ends early.
+        patience: validations without progress, once the learning rate falls, before the training ends; 0 never ends
+            early.
     """
 
     seed: int = 0
@@ -55,9 +56,14 @@ class Settings:
         del choices["steps"]
         return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def cooldown_start(self) -> float:
+        """The step from which on the learning rate falls."""
+        return self.steps * (1 - self.cooldown)
+
     def rate(self, step: int) -> float:
         """The learning rate of a step: linear warm-up, plateau, cosine down."""
-        start = self.steps * (1 - self.cooldown)
+        start = self.cooldown_start
         down = min(1.0, max(0.0, (step - start) / max(1.0, self.steps - start)))
         fall = self.lowest + (1 - self.lowest) * 0.5 * (1 + math.cos(math.pi * down))
         return self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup)) * fall

@@ -181,7 +181,8 @@ class Training:
         if score > self.best_score:
             self.best_score, self._waited = score, 0
             self.best = {name: value.clone() for name, value in self.average.items()}
-        else:
+        elif self.step > self.settings.cooldown_start:
+            # Before, the steps are so large that the score wanders.
             self._waited += 1
         self._log(validation=round(score, 4))
 

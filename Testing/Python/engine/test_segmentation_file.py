@@ -170,6 +170,19 @@ def test_what_was_written_is_read_back(tmp_path: Path, ijk_to_ras: np.ndarray) -
     assert np.allclose(matrix, ijk_to_ras, atol=1e-9)
 
 
+def test_a_file_in_ras_lies_where_one_in_lps_does(tmp_path: Path) -> None:
+    """Slicer writes LPS; the format knows both, and a mask on the wrong side of a patient would look as good."""
+    path, ijk_to_ras = tmp_path / "lps.seg.nrrd", np.diag([1.0, 1.0, 2.0, 1.0])
+    write_segmentation(path, [TUMOUR], ijk_to_ras)
+    header, _, data = path.read_bytes().partition(b"\n\n")
+    turned = header.replace(b"left-posterior-superior", b"right-anterior-superior").replace(b"(-1.0,", b"(1.0,")
+    (tmp_path / "ras.seg.nrrd").write_bytes(turned.replace(b",-1.0,", b",1.0,") + b"\n\n" + data)
+    np.testing.assert_array_equal(read_segmentation(tmp_path / "ras.seg.nrrd")[1], ijk_to_ras)
+    (tmp_path / "odd.seg.nrrd").write_bytes(header.replace(b"left-posterior", b"scanner") + b"\n\n" + data)
+    with pytest.raises(UnreadableVolume, match="neither LPS nor RAS"):
+        read_segmentation(tmp_path / "odd.seg.nrrd")
+
+
 def test_three_hundred_segments_need_more_than_a_byte(tmp_path: Path) -> None:
     many = []
     for number, place in enumerate(list(np.ndindex(SHAPE_KJI))[:300]):

@@ -148,6 +148,27 @@ def test_a_training_in_the_background_ends_with_the_program_that_started_it(case
     assert state["step"] == last["step"] >= 2
 
 
+def test_a_training_in_the_background_that_comes_to_its_end_ends_well(case_folder: Path) -> None:
+    """Though its standard input is still open."""
+    arguments = [str(case_folder), "-o", str(case_folder.parent / "out"), "--id", "mine", "--steps", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "medsam2_engine",
+        "finetune",
+        *arguments,
+        "--frames",
+        "4",
+        "--background",
+        "--json",
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=here()) as process:
+        assert process.stdout is not None
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        assert process.wait() == ExitCode.OK
+    assert last["end"] == "done"
+
+
 def test_a_full_disk_is_said_and_not_called_an_error_of_ours(
     case_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -209,12 +209,27 @@ def test_gradients_of_several_micro_batches_are_added_up(tmp_path: Path, a_clip:
     assert two.step == 1
 
 
+def test_nobody_loses_patience_before_the_learning_rate_falls(tmp_path: Path, a_clip: Clip) -> None:
+    """With few cases the score wanders as long as the steps are large, and rises when they become small."""
+    scores = iter([0.5, 0.4, 0.3, 0.2, 0.3, 0.6, 0.7])
+    patient = training(
+        tmp_path / "state",
+        a_clip,
+        replace(QUICK, steps=6, patience=2),
+        validate=lambda: next(scores),
+        rhythm=Rhythm(validation=1),
+    )
+    patient.run()
+    assert patient.step == 6
+    assert patient.best_score == 0.7
+
+
 def test_a_training_without_progress_ends_early_with_its_best_weights(tmp_path: Path, a_clip: Clip) -> None:
     scores = iter([0.5, 0.6, 0.4, 0.3, 0.2])
     early = training(
         tmp_path / "state",
         a_clip,
-        replace(QUICK, steps=50, patience=2),
+        replace(QUICK, steps=50, patience=2, cooldown=1.0),
         validate=lambda: next(scores),
         rhythm=Rhythm(validation=1),
     )
