@@ -86,7 +86,8 @@ class CaseExport:
     def _next(self) -> None:
         while self._jobs:
             volume, lesions = self._jobs.pop(0)
-            drawn = self._drawn(volume, lesions)
+            # The scene may have been closed since.
+            drawn = self._drawn(volume, lesions) if slicer.mrmlScene.IsNodePresent(volume) else []
             if drawn:
                 self._write(volume, drawn)
                 return

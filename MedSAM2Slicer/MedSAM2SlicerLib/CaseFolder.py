@@ -107,7 +107,7 @@ def casesText(cases: tuple[KeptCase, ...]) -> str:
     counts = Counter(name for case in cases for name in sorted(set(case.structures)))
     named = [f"{name} ({count})" for name, count in counts.most_common(_MOST_NAMED)]
     more = len(counts) - len(named)
-    text = _("{cases} cases of {subjects} patients: {structures}.")
+    text = _("Cases: {cases}, patients: {subjects}. {structures}.")
     structures = ", ".join(named) + (_(" and {count} more").format(count=more) if more > 0 else "")
     return text.format(cases=len(cases), subjects=subjectsOf(cases), structures=structures)
 

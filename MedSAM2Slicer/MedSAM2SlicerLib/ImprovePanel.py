@@ -21,6 +21,7 @@ from MedSAM2SlicerLib.CaseExport import CaseExport, ExportEnd, NothingToExport
 from MedSAM2SlicerLib.CaseFolder import CaseFolder, caseFolder, casesText, chooseFolder, chosenFolder
 from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.ImproveText import (
+    defaultTitle,
     durations,
     exportText,
     learners,
@@ -274,7 +275,7 @@ class ImprovePanel:
 
     def _newRecord(self, cases: tuple[str, ...]) -> TrainingRecord:
         ui, base = self.ui, self._models.model
-        title = ui.nameEdit.text.strip() or _("Improved on {count} cases").format(count=len(cases))
+        title = ui.nameEdit.text.strip() or defaultTitle(len(cases))
         return TrainingRecord(
             id=time.strftime("improved-%Y%m%d-%H%M%S"),
             title=title,
@@ -307,7 +308,9 @@ class ImprovePanel:
 
     def _readFolder(self) -> None:
         folder = self.folder
-        self.ui.casesLabel.text = casesText(folder.read())
+        cases = folder.read()
+        self.ui.casesLabel.text = casesText(cases)
+        self.ui.nameEdit.placeholderText = defaultTitle(len(cases))
         self.ui.folderLabel.text = _("Now in {folder}").format(folder=folder.root)
         if not self._command.isRunning and self._asked is None:
             self._record = latestTraining(folder.trainings)

@@ -33,6 +33,10 @@ def learners() -> list[tuple[str, str]]:
     ]
 
 
+def defaultTitle(cases: int) -> str:
+    return _("Improved on {count} cases").format(count=cases)
+
+
 def whyNot(cases: tuple[KeptCase, ...]) -> str:
     """Why nothing can be learnt from these cases yet; empty if it can."""
     if not cases:

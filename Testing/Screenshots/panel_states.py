@@ -1,5 +1,5 @@
 """Pictures of every state of the panel, narrow, to be looked at: no engine, installing, ready, preview, propagating,
-done, the models, and each error with its remedy.
+done, the models, a training on approved lesions, and each error with its remedy.
 
 The states are reached as in the tests of the panel, by mouse and keys: the story and the models with the engine that
 ships, the errors with the tests' own engine that fails as told. Run it by `make_screenshots.py --states FOLDER`.
@@ -46,7 +46,7 @@ class PanelStates:
         window.centralWidget().setSizes([WIDTH, 700])
 
     def run(self) -> None:
-        for state in (self.story, self.models, self.installation, *map(self.error, self._errors.LINES)):
+        for state in (self.story, self.models, self.improving, self.installation, *map(self.error, self._errors.LINES)):
             name = getattr(state, "__name__", "")
             if self._only is None or name in self._only:
                 self._begin()
@@ -113,6 +113,62 @@ class PanelStates:
         self._keep("18-models-places")
         panel.ui.mirrorEdit.text = ""
         panel.places.onMirrorEdited()
+
+    def improving(self) -> None:
+        """With the imitated training of the tests, which does as it is told."""
+        from MedSAM2SlicerLib.CaseFolder import chooseFolder
+
+        tests = loaded(TESTS / "module" / "test_improve_panel.py", "panel_improving")
+        self._show(ball())
+        folder = Path(tempfile.mkdtemp(dir=self._files))
+        package = folder / "extension" / "MedSAM2Slicer"
+        (package / "medsam2_engine").mkdir(parents=True)
+        (package / "medsam2_engine" / "__init__.py").touch()
+        script = (TESTS / "module" / "fake_training.py").read_text(encoding="utf-8")
+        (package / "medsam2_engine" / "__main__.py").write_text(script, encoding="utf-8")
+        desk = tests.Desk(folder, package, self._waiting)
+        desk.behave("normal")
+        desk.close()
+        chooseFolder(str(desk.root))
+        self._improve(self._widget.engineSection.improvePanel, desk, package)
+        chooseFolder("")
+
+    def _improve(self, panel: Any, desk: Any, package: Path) -> None:
+        from MedSAM2SlicerLib.Environment import EngineEnvironment
+
+        os.environ["MEDSAM2_ENGINE_PYTHON"] = sys.executable
+        command, ui = panel._command, panel.ui
+        command._environment, command._packageFolder = EngineEnvironment(package), package
+        self._open()
+        ui.improveGroup.collapsed = False
+        self._keep("40-improve-empty")
+        ui.addButton.click()
+        self._keep("41-improve-nothing-approved")
+        for number in range(3):
+            approved_lesion(number)
+        ui.addButton.click()
+        self._wait(lambda: panel._export is None)
+        self._keep("42-improve-cases")
+        ui.improveButton.click()
+        self._wait(lambda: panel._asked is not None)
+        self._keep("43-improve-question")
+        ui.agreeButton.click()
+        self._wait(lambda: ui.progressBar.value > 20)
+        self._keep("44-improve-running")
+        ui.cancelButton.click()
+        self._wait(lambda: not command.isRunning)
+        self._keep("45-improve-stopped")
+        ui.goOnButton.click()
+        self._wait(lambda: not command.isRunning)
+        self._keep("46-improve-done")
+        text = "This training needs about 11.4 GB, but only 3.1 GB are free. Close other programs."
+        desk.behave("refuse", code="too_little_memory", text=text)
+        ui.improveButton.click()
+        self._wait(lambda: panel._asked is not None)
+        ui.agreeButton.click()
+        self._wait(lambda: not command.isRunning)
+        ui.folderGroup.collapsed = False
+        self._keep("47-improve-refused")
 
     def installation(self) -> None:
         """With the imitated uv of the tests, which hangs in the largest download."""
@@ -251,6 +307,21 @@ def loaded(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def approved_lesion(number: int) -> None:
+    """A volume, and a lesion on it that is approved."""
+    import slicer
+
+    from MedSAM2SlicerLib.LesionTable import APPROVED, setState
+
+    voxels = ball() + np.int16(number)
+    volume = slicer.util.addVolumeFromArray(np.ascontiguousarray(voxels), name=f"CT {number + 1}")
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    segment_id = node.GetSegmentation().AddEmptySegment("", "Liver" if number == 2 else "GTVp")
+    slicer.util.updateSegmentBinaryLabelmapFromArray((voxels > 100).astype(np.uint8), node, segment_id, volume)
+    setState(node, segment_id, APPROVED)
 
 
 def lesion() -> np.ndarray:

@@ -134,9 +134,17 @@ def test_engine_requirements_are_the_dependencies_of_the_package(pyproject):
     assert required == re.findall(r'^  "(.*)",$', dependencies, re.M)
 
 
+def test_training_requirements_are_those_of_the_extra(pyproject):
+    lists = dict(re.findall(r"^(finetune|pictures) = \[(.*?)\]$", pyproject, re.M | re.S))
+    wanted = {name for text in lists.values() for name in re.findall(r'"([^"]+)"', text)}
+    text = read("MedSAM2Slicer/Resources/training-requirements.txt")
+    listed = {line for line in text.splitlines() if line and not line.startswith("#")}
+    assert listed == wanted - {"medsam2slicer-engine[pictures]"}
+
+
 def test_constraints_pin_every_requirement_exactly(pyproject):
     pins = dict(re.findall(r"^([\w-]+)==([\w.]+)", read("constraints.txt").lower(), re.M))
-    lists = re.findall(r"^(?:dependencies|demo|pictures|test) = \[(.*?)\](?:$| #)", pyproject, re.M | re.S)
+    lists = re.findall(r"^(?:dependencies|demo|finetune|pictures|test) = \[(.*?)\](?:$| #)", pyproject, re.M | re.S)
     names = {re.match(r"[\w-]+", entry).group() for text in lists for entry in re.findall(r'"([^"]+)"', text)}
     assert {name.lower() for name in names} - {"medsam2slicer-engine"} <= set(pins)
 

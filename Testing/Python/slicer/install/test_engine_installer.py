@@ -420,6 +420,31 @@ def test_the_engine_goes_where_the_user_wants_it(computer):
     assert Path(python_setting()).is_relative_to(computer.folder / "big disk" / "MedSAM2Slicer-engine")
 
 
+def test_the_parts_for_training_come_into_the_engine_and_pytorch_stays(computer):
+    computer.install()
+    installed = computer.call("pip", "install")["arguments"]
+    computer.installer.addParts()
+    outcome = computer.finish()
+    assert (outcome.kind, outcome.sentence) == ("installed", "What training needs is installed.")
+    added = computer.call("pip", "install")["arguments"]
+    assert [word for word in added if word.endswith(".txt")][-1].endswith("training-requirements.txt")
+    assert added[:6] == installed[:6]  # the same Python, within the engine's own requirements
+    assert not {"--upgrade", "--reinstall"} & set(added)
+
+
+def test_the_parts_for_training_never_come_into_somebody_elses_python(computer):
+    python = computer.folder / "python"
+    python.symlink_to(sys.executable)
+    computer.behave(report="wrong")
+    computer.installer.useExisting(str(python))
+    computer.finish()
+    before = len(computer.calls())
+    computer.installer.addParts()
+    outcome = computer.finish()
+    assert "is taken care of by somebody else: let them install matplotlib" in outcome.sentence
+    assert len(computer.calls()) == before
+
+
 def test_an_existing_python_is_used_and_reported_honestly(computer):
     python = computer.folder / "existing"
     shutil.copy(computer.folder / "PythonSlicer", python)

@@ -156,7 +156,7 @@ def test_approved_lesions_of_all_volumes_become_cases_and_the_others_do_not(desk
     patient(3, approved=False)
     desk.add()
     assert desk.status.startswith("3 approved lesions of 2 volumes are in the folder.")
-    assert desk.ui.casesLabel.text == "2 cases of 2 patients: GTVp (1), Liver (1)."
+    assert desk.ui.casesLabel.text == "Cases: 2, patients: 2. GTVp (1), Liver (1)."
     assert len(desk.case_folders()) == 2
 
 
@@ -215,7 +215,7 @@ def test_the_same_volume_in_another_scene_takes_the_place_of_its_earlier_case(de
     scene.Clear(0)
     patient(1, ("Liver", "Liver^2"))
     desk.add()
-    assert desk.ui.casesLabel.text == "1 cases of 1 patients: Liver (1)."
+    assert desk.ui.casesLabel.text == "Cases: 1, patients: 1. Liver (1)."
     assert not list((desk.root / "unfinished").iterdir())
 
 
@@ -230,7 +230,7 @@ def test_volumes_of_one_patient_count_as_one_and_nobody_is_named(desk, patient, 
     for seed in (1, 2):
         hierarchy.SetItemParent(hierarchy.GetItemByDataNode(patient(seed).volume), subject)
     desk.improve()
-    assert desk.ui.casesLabel.text == "2 cases of 1 patients: GTVp (2)."
+    assert desk.ui.casesLabel.text == "Cases: 2, patients: 1. GTVp (2)."
     assert "There are cases of one patient only." in desk.status
     written = "".join(path.read_text() for path in (desk.root / "cases").glob("*/meta.json"))
     assert "Doe" not in written
@@ -290,6 +290,16 @@ def test_another_folder_has_other_cases(desk, patient, tmp_path):
     assert str(tmp_path / "ours") in desk.ui.folderLabel.text
 
 
+def test_a_scene_closed_while_its_cases_are_copied_ends_the_copying(desk, patient, scene):
+    patient(1)
+    patient(2)
+    desk.ui.addButton.click()
+    scene.Clear(0)
+    desk.rest()
+    assert len(desk.case_folders()) == 1  # the one whose voxels were being written
+    assert desk.status.startswith("1 approved lesions of 1 volumes")
+
+
 def test_copying_a_large_volume_never_holds_slicer_up(desk, add_volume, app):
     import time
 
@@ -325,7 +335,7 @@ def test_what_would_be_learnt_from_is_shown_before_it_starts(desk, patient):
     desk.improve()
     assert desk.shown() == ["agree", "decline"]
     text = desk.ui.confirmationText.text
-    for words in ("Begins with: Embedded model", "2 cases of 2 patients: GTVp (2)", "“Our sarcomas”", str(desk.root)):
+    for words in ("Begins with: Embedded model", "Cases: 2, patients: 2. GTVp (2)", "“Our sarcomas”", str(desk.root)):
         assert words in text
     desk.ui.declineButton.click()
     assert desk.calls() == []
@@ -475,6 +485,19 @@ def test_without_an_engine_the_installation_is_offered(desk, patient, monkeypatc
     desk.rest()
     assert "There is no Python at /no/python/here" in desk.status
     assert desk.heard[-1] == ("askToInstall",)
+
+
+def test_the_module_has_the_section_folded_and_leads_to_what_it_needs(module):
+    """About the chosen model; nothing is read before it is opened."""
+    section = module.widget.engineSection
+    panel = section.improvePanel
+    assert panel.ui.improveGroup.collapsed
+    assert panel.ui.casesLabel.text == ""
+    assert panel._models is section.choice
+    assert panel._chosen is module.controller.choice
+    panel.askForParts()
+    assert section.enginePanel.ui.confirmationTitle.text == "Get the parts for training?"
+    assert "PyTorch stays as it is" in section.enginePanel.ui.confirmationText.text
 
 
 @pytest.mark.slow
