@@ -1,9 +1,10 @@
 """What is learnt from: volumes with segmented structures, as they lie in a folder.
 
-Two layouts. One folder per case, with `image.*` and `label.*` (or `*.seg.nrrd`), and perhaps a `meta.json` that says
-`id`, `subject`, `modality`, `licence`, `source`, `structures: {name: {label}}` and `reviewed` (see `pseudo_labels`). Or
-files side by side: `NAME.nrrd` with `NAME.seg.nrrd`, `NAME_seg.nii.gz` or `NAME_label.nii.gz`. A segmentation on other
-voxels than its volume is brought onto them. Cases of one subject are never split between training and validation.
+Two layouts. One folder per case, with `image.*` (or a DICOM series in a folder `image`) and `label.*` (or `*.seg.nrrd`,
+or a DICOM segmentation or structure set `*.dcm`), and perhaps a `meta.json` that says `id`, `subject`, `modality`,
+`licence`, `source`, `structures: {name: {label}}` and `reviewed` (see `pseudo_labels`). Or files side by side:
+`NAME.nrrd` with `NAME.seg.nrrd`, `NAME_seg.nii.gz`, `NAME_label.nii.gz` or `NAME.dcm`. A segmentation on other voxels
+than its volume is brought onto them. Cases of one subject are never split between training and validation.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medsam2_engine.errors import BadRequest
+from medsam2_engine.finetune.dicom_segmentations import is_dicom, read_dicom_segmentation
 from medsam2_engine.finetune.voxel_grids import on_voxels_of
 from medsam2_engine.segmentation_file import LABEL_MAP_ENDINGS, SLICER_ENDING, read_segmentation
 from medsam2_engine.volume import Volume, read_volume
@@ -27,6 +29,7 @@ from medsam2_protocol.prompts import AXES, axis_kji
 
 VOLUME_ENDINGS = (*LABEL_MAP_ENDINGS, ".mhd")
 LABEL_ENDINGS = ("_seg", "-seg", "_label", "-label", "_mask", "-mask", "_labels", ".seg")
+DICOM_ENDING = ".dcm"
 FEWEST_SLICES = 3
 
 Mask = npt.NDArray[np.bool_]
@@ -122,10 +125,10 @@ def read_case(name: str, image: Path | None, segmentation: Path, meta: dict[str,
         BadRequest: nothing is segmented.
         UnreadableVolume: a file cannot be read.
     """
-    layers, structures, ijk_to_ras = _read_layers(segmentation, meta)
     modality = str(meta.get("modality", ""))
-    modality = modality if modality in ("CT", "MR", "PT") else ""
-    volume = Volume(layers[0], ijk_to_ras) if image is None else read_volume(image, modality)
+    seen = None if image is None else read_volume(image, modality if modality in ("CT", "MR", "PT") else "")
+    layers, structures, ijk_to_ras = _read_layers(segmentation, meta, seen)
+    volume = Volume(layers[0], ijk_to_ras) if seen is None else seen
     placed = tuple(on_voxels_of(volume, layer, ijk_to_ras) for layer in layers)
     case = TrainingCase(
         id=str(meta.get("id", name)),
@@ -150,7 +153,7 @@ def _pairs(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, Any
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             yield from _case_in(path)
-        elif _stem(path) and not _is_segmentation(path):
+        elif _stem(path) and not _is_segmentation(path) and not path.name.lower().endswith(DICOM_ENDING):
             partner = _partner(path)
             if partner is not None:
                 yield _stem(path), path, partner, {}
@@ -159,7 +162,9 @@ def _pairs(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, Any
 def _case_in(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, Any]]]:
     files = [path for path in sorted(folder.iterdir()) if _stem(path)]
     segmentations = [path for path in files if _is_segmentation(path) or _stem(path) in ("label", "labels", "seg")]
+    segmentations = segmentations or [path for path in files if path.name.lower().endswith(DICOM_ENDING)]
     images = [path for path in files if _stem(path) == "image"] or [p for p in files if p not in segmentations]
+    images = [folder / "image"] if (folder / "image").is_dir() else images
     if len(segmentations) != 1:
         return
     meta_file = folder / "meta.json"
@@ -170,7 +175,8 @@ def _case_in(folder: Path) -> Iterator[tuple[str, Path | None, Path, dict[str, A
 
 def _partner(image: Path) -> Path | None:
     for path in sorted(image.parent.iterdir()):
-        if _is_segmentation(path) and any(_stem(path) == _stem(image) + ending for ending in ("", *LABEL_ENDINGS)):
+        is_other = _is_segmentation(path) or path.name.lower().endswith(DICOM_ENDING)
+        if is_other and any(_stem(path) == _stem(image) + ending for ending in ("", *LABEL_ENDINGS)):
             return path
     return None
 
@@ -182,19 +188,26 @@ def _is_segmentation(path: Path) -> bool:
 def _stem(path: Path) -> str:
     """The name without an ending that is known, or ""."""
     name = path.name
-    for ending in (SLICER_ENDING, *VOLUME_ENDINGS):
+    for ending in (SLICER_ENDING, *VOLUME_ENDINGS, DICOM_ENDING):
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return ""
 
 
 def _read_layers(
-    path: Path, meta: dict[str, Any]
+    path: Path, meta: dict[str, Any], volume: Volume | None
 ) -> tuple[tuple[Layer, ...], tuple[Structure, ...], npt.NDArray[np.float64]]:
     if path.name.lower().endswith(SLICER_ENDING):
         segments, matrix = read_segmentation(path)
         layers = tuple(segment.mask_kji.astype(np.uint8) for segment in segments)
         return layers, tuple(Structure(segment.name, n, 1) for n, segment in enumerate(segments)), matrix
+    if volume is not None and is_dicom(path):
+        drawn, matrix = read_dicom_segmentation(path, volume)
+        return (
+            tuple(one.layer_kji for one in drawn),
+            tuple(Structure(o.name, n, 1) for n, o in enumerate(drawn)),
+            matrix,
+        )
     labels = read_volume(path)
     voxels = np.asarray(labels.voxels_kji).astype(np.int32)
     names = {int(value["label"]): name for name, value in meta.get("structures", {}).items()}
@@ -218,5 +231,6 @@ def _reviewed(meta: dict[str, Any], path: Path) -> Reviewed | None:
 def _sha256(paths: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.read_bytes())
+        for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
+            digest.update(file.read_bytes() if file.is_file() else b"")
     return digest.hexdigest()
