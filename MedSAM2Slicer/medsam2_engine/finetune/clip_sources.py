@@ -47,7 +47,7 @@ class CaseClips:
 def batch_of(rng: np.random.Generator, source: ClipSource, framing: Framing, settings: Settings) -> Batch:
     """A micro-batch: one kind of prompt, one length, as many objects as make up the wanted number of slices."""
     length = int(rng.choice(settings.lengths))
-    shares = (settings.box, settings.point, 1 - settings.box - settings.point)
+    shares = (settings.box, settings.point, max(0.0, 1 - settings.box - settings.point))
     kind = str(rng.choice((BOX, POINT, MASK), p=shares))
     if kind == MASK and length == 1:
         kind = BOX  # a mask alone teaches nothing but its pointer

@@ -7,26 +7,21 @@ teacher's.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-import torch
-from torch import nn
 
 from medsam2_engine.backends.load import framing_of, load_sam2
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.exit_codes import ExitCode, run_guarded
 from medsam2_engine.finetune.case_clips import ClipOptions
-from medsam2_engine.finetune.cases import read_cases
-from medsam2_engine.finetune.clip_sources import CaseClips, batch_of
-from medsam2_engine.finetune.distillation import DistillationWeights, FeatureBridge, Teacher, distillation_loss
-from medsam2_engine.finetune.network import Points
+from medsam2_engine.finetune.cases import TrainingCase, read_cases
+from medsam2_engine.finetune.clip_sources import CaseClips
+from medsam2_engine.finetune.distillation import Teacher
+from medsam2_engine.finetune.distilling import Distilling
 from medsam2_engine.finetune.result_model import list_model, require_free_id, write_weights
 from medsam2_engine.finetune.settings import ALL, Settings
-from medsam2_engine.finetune.training import BETAS
 from medsam2_engine.interruption import interruptible
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import ModelEntry, TrainingData, find_model
@@ -42,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="medsam2 distill", description="Let a large model teach a small one.")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="volumes with segmentations that say where to look")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="the teacher's answers, result"
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="the teacher's answers, state, result"
     )
     parser.add_argument("--id", required=True, help="the new model's name in the model list")
     parser.add_argument("--teacher", required=True, metavar="ID", help="a SAM 2 of the model list")
@@ -64,11 +59,33 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
             f"{student_entry.id} looks at whole slices; only students of object crops can be taught so far."
         )
     cases = read_cases(arguments.folder)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    teacher = Teacher(load_sam2(teacher_entry, teacher_entry), teacher_entry.id, arguments.output / "teacher")
-    student = load_sam2(student_entry, student_entry).train()
-    source = CaseClips(cases, ClipOptions(1))
-    settings = Settings(
+    state = arguments.output / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    student = load_sam2(student_entry, student_entry)
+    distilling = Distilling(
+        student,
+        Teacher(load_sam2(teacher_entry, teacher_entry), teacher_entry.id, arguments.output / "teacher"),
+        CaseClips(cases, ClipOptions(1)),
+        framing_of(student_entry.input_policy),
+        _settings(arguments),
+        arguments.clips,
+        state,
+        _digest(arguments, cases),
+    )
+    if not _taught(distilling, arguments.steps):
+        print(f"Interrupted after step {distilling.step}. The same command goes on from there.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    _list(arguments, student, student_entry, teacher_entry, len(cases))
+    return ExitCode.OK
+
+
+def _taught(distilling: Distilling, steps: int) -> bool:
+    with interruptible() as is_wanted, ProgressBar(sys.stderr, steps - distilling.step) as bar:
+        return distilling.run(is_wanted, lambda: bar.advance(f"loss {distilling.loss:.3f}"))
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(
         seed=arguments.seed,
         trained=ALL,
         steps=arguments.steps,
@@ -76,42 +93,14 @@ def _run(arguments: argparse.Namespace) -> ExitCode:
         lengths=(1,),
         box=0.8,
         point=0.2,
+        learning_rate=arguments.rate,
     )
-    settings = replace(settings, learning_rate=arguments.rate)
-    with interruptible() as is_stopped, ProgressBar(sys.stderr, arguments.steps) as bar:
-        bridge = FeatureBridge(student.config.hidden, teacher.channels)
-        parameters: list[nn.Parameter] = [*student.parameters(), *bridge.parameters()]
-        optimiser = torch.optim.AdamW(parameters, lr=0.0, betas=BETAS, weight_decay=settings.weight_decay)
-        for step in range(arguments.steps):
-            if is_stopped():
-                print("Interrupted; nothing was written but the teacher's answers.", file=sys.stderr)
-                return ExitCode.INTERRUPTED
-            loss = _step(student, bridge, teacher, source, student_entry, settings, step % max(1, arguments.clips))
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate(step)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(parameters, settings.clip)
-            optimiser.step()
-            bar.advance(f"loss {loss.item():.3f}")
-    _list(arguments, student, student_entry, teacher_entry, len(cases))
-    return ExitCode.OK
 
 
-def _step(
-    student: Sam2,
-    bridge: FeatureBridge,
-    teacher: Teacher,
-    source: CaseClips,
-    entry: ModelEntry,
-    settings: Settings,
-    number: int,
-) -> torch.Tensor:
-    batch = batch_of(np.random.default_rng([settings.seed, number]), source, framing_of(entry.input_policy), settings)
-    assert isinstance(batch.points, Points), "clips of one slice are prompted by boxes or points"
-    pixels = batch.pixels[:, 0]
-    wanted = teacher.answers(pixels, batch.points)
-    return distillation_loss(student, bridge, pixels, batch.points, wanted, DistillationWeights())
+def _digest(arguments: argparse.Namespace, cases: Sequence[TrainingCase]) -> str:
+    """Of everything that is learnt from."""
+    names = [arguments.teacher, arguments.student, str(arguments.clips), *(case.sha256 for case in cases)]
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
 def _sam2(model_id: str) -> ModelEntry:
