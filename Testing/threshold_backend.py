@@ -28,6 +28,7 @@ class ThresholdBackend:
     directions: list[bool] = field(default_factory=list)  # of the trackers: towards lower indices?
     model_id: str = "threshold"
     device_name: str = "no device"
+    device_type: str = "cpu"
 
     @property
     def framing(self) -> Framing:

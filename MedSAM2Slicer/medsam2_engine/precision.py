@@ -4,6 +4,8 @@
 least `WORTH_IT` times as fast. What is not there falls back to float32: emulated bfloat16 is many times slower.
 The user's choice is the environment variable MEDSAM2_PRECISION; without it everything is exact. What bfloat16 changes
 is measured in docs/speed.md.
+
+Whatever computes, MEDSAM2_FEATURES=half keeps encoded slices in bfloat16, in half the memory.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from medsam2_engine.errors import BadRequest
 logger = logging.getLogger(__name__)
 Precision = Literal["exact", "fast", "auto"]
 VARIABLE = "MEDSAM2_PRECISION"
+KEPT_VARIABLE = "MEDSAM2_FEATURES"
 WORTH_IT = 1.5
 SAME_PRODUCT = 1e-5  # relative error that float32 itself has; a bfloat16 product in disguise has 1e-3
 _TESTED = (512, 768, 768)  # rows, inputs, outputs: the size of layer that most of the time is spent in
@@ -40,6 +43,18 @@ def wanted_precision() -> Precision:
         if wanted == known:
             return known  # type: ignore[no-any-return]
     raise BadRequest(f"{VARIABLE} is {wanted!r}. Set it to exact, fast or auto.")
+
+
+def wants_half_features() -> bool:
+    """Whether the user wants encoded slices in half the memory.
+
+    Raises:
+        BadRequest: the choice is neither exact nor half.
+    """
+    wanted = os.environ.get(KEPT_VARIABLE, "exact")
+    if wanted not in ("exact", "half"):
+        raise BadRequest(f"{KEPT_VARIABLE} is {wanted!r}. Set it to exact or half.")
+    return wanted == "half"
 
 
 def dtype_for(precision: Precision, device: str) -> torch.dtype:

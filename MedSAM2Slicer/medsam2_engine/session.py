@@ -18,7 +18,7 @@ import torch
 from medsam2_engine.anchors import Answers
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.errors import BadRequest
-from medsam2_engine.features import FeatureCache
+from medsam2_engine.features import FeatureCache, feature_budget
 from medsam2_engine.frames import FrameStack, SliceStack
 from medsam2_engine.framing import shared_frames
 from medsam2_engine.memory_policies import find_policy
@@ -34,20 +34,22 @@ from medsam2_engine.zoom import zoomed
 from medsam2_protocol.messages import BOTH, SAM2, ZOOM_OFF, ZOOM_ON, Window
 from medsam2_protocol.prompts import SegmentPrompts
 
-FEATURE_BUDGET_BYTES = 1 << 30
-
 
 def _never() -> bool:
     return False
 
 
 class Session:
-    """Answers requests about one volume with one model. One thread uses it."""
+    """Answers requests about one volume with one model. One thread uses it.
 
-    def __init__(self, volume: Volume, backend: Backend, feature_budget_bytes: int = FEATURE_BUDGET_BYTES) -> None:
+    feature_budget_bytes: None is a share of the memory that is free now.
+    """
+
+    def __init__(self, volume: Volume, backend: Backend, feature_budget_bytes: int | None = None) -> None:
         self.volume = volume
         self.backend = backend
-        self._features: FeatureCache[Any] = FeatureCache(feature_budget_bytes)
+        budget = feature_budget(backend.device_type) if feature_budget_bytes is None else feature_budget_bytes
+        self._features: FeatureCache[Any] = FeatureCache(budget)
         self._sightings = Sightings()
         self._governor = ThreadGovernor()
 

@@ -36,6 +36,10 @@ class Backend(Protocol):
         """The device that computes, in words for a person."""
 
     @property
+    def device_type(self) -> str:
+        """Where features lie: "cpu", "cuda" or "mps"."""
+
+    @property
     def framing(self) -> Framing:
         """What the model wants to see of a volume."""
 

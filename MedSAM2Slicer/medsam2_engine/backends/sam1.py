@@ -67,6 +67,10 @@ class Sam1Backend:
     def device_name(self) -> str:
         return str(self._device)
 
+    @property
+    def device_type(self) -> str:
+        return self._device.name
+
     def encode(self, pixels: Tensor) -> Sam1Features:
         return Sam1Features(self._model.get_image_embeddings(pixels.to(self._device.name)))
 

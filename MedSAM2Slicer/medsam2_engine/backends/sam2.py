@@ -10,14 +10,21 @@ from medsam2_engine.framing import Framing
 from medsam2_engine.model.bank import SAM2, MemoryBank, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.sam2 import Sam2
-from medsam2_engine.precision import Precision, dtype_for, use_fastest_exact_products, wanted_precision
+from medsam2_engine.precision import (
+    Precision,
+    dtype_for,
+    use_fastest_exact_products,
+    wanted_precision,
+    wants_half_features,
+)
 from medsam2_engine.stopping import stop_if_unwanted
 
 
 class Sam2Backend:
     """A `Backend` around one `Sam2` model.
 
-    With less than exact precision, features are kept in bfloat16 too, so that a cache holds twice as many.
+    With less than exact precision, or if asked for (`wants_half_features`), features are kept in bfloat16, so that a
+    cache holds twice as many.
     """
 
     def __init__(
@@ -29,13 +36,18 @@ class Sam2Backend:
             use_fastest_exact_products()
         self._model = model.to(device.name).eval().prepare(dtype)
         self._device = device
-        self._kept_as = dtype
+        self._dtype = dtype
+        self._kept_as = torch.bfloat16 if wants_half_features() else dtype
         self.model_id = model_id
         self.framing = framing
 
     @property
     def device_name(self) -> str:
-        return str(self._device) if self._kept_as == torch.float32 else f"{self._device}, bfloat16"
+        return str(self._device) if self._dtype == torch.float32 else f"{self._device}, bfloat16"
+
+    @property
+    def device_type(self) -> str:
+        return self._device.name
 
     def encode(self, pixels: Tensor) -> ImageFeatures:
         return self._model.encode(pixels.to(self._device.name), stop_if_unwanted).to(self._kept_as)

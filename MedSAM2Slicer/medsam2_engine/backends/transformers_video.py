@@ -37,6 +37,10 @@ class VideoBackend:
     def device_name(self) -> str:
         return str(self._device)
 
+    @property
+    def device_type(self) -> str:
+        return self._device.name
+
     def encode(self, pixels: Tensor) -> ImageFeatures:
         found = self._model.get_image_features(pixels.to(self._device.name), return_dict=True)
         self._positions = found.fpn_position_encoding[-1]

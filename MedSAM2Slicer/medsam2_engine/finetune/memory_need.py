@@ -6,10 +6,8 @@ are counted by playing one slice and scaled to the slices of a micro-batch.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +20,7 @@ from medsam2_engine.finetune.network import Points
 from medsam2_engine.finetune.playing import Play, played
 from medsam2_engine.finetune.samples import BOX, Batch
 from medsam2_engine.finetune.statistics import Statistics
+from medsam2_engine.free_memory import free_memory
 from medsam2_engine.model.sam2 import Sam2
 
 BASE_BYTES = 600_000_000  # Python, torch and the volumes of a small folder
@@ -66,17 +65,6 @@ def require_memory(need: MemoryNeed, device: str) -> None:
             f"This training needs {need}, but only {_gb(free)} are free. Close other programs, choose a smaller model, "
             "or let less of it learn (`--train head`)."
         )
-
-
-def free_memory(device: str) -> int | None:
-    """Bytes that can still be had; None where nobody says."""
-    if device == "cuda":
-        return int(torch.cuda.mem_get_info()[0])
-    if sys.platform.startswith("linux"):
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
 
 
 def _kept_for_gradients(model: Sam2) -> int:

@@ -15,10 +15,11 @@ from medsam2_engine.backends.base import Backend
 from medsam2_engine.backends.sam2 import Sam2Backend
 from medsam2_engine.device import choose_device
 from medsam2_engine.errors import BadRequest
+from medsam2_engine.features import SMALLEST_BUDGET
 from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.config import Sam2Config
 from medsam2_engine.propagation import SliceMask
-from medsam2_engine.session import FEATURE_BUDGET_BYTES, Session
+from medsam2_engine.session import Session
 from medsam2_engine.volume import Volume
 from medsam2_protocol.masks import EMPTY_REGION, region_of_slice
 from medsam2_protocol.messages import Window
@@ -380,4 +381,4 @@ def test_a_click_is_answered_in_the_crop_the_object_was_seen_in(embedded: Backen
 
 def test_there_is_room_for_all_crops_of_a_volume_of_120_slices(embedded: Backend) -> None:
     pixels = torch.zeros(1, 3, 128, 128)
-    assert 120 * 10 * embedded.encode(pixels).nbytes < FEATURE_BUDGET_BYTES
+    assert 120 * 10 * embedded.encode(pixels).nbytes < SMALLEST_BUDGET

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+import torch
 
-from medsam2_engine.features import FeatureCache
+from medsam2_engine import features
+from medsam2_engine.features import LARGEST_BUDGET, SMALLEST_BUDGET, UNKNOWN_BUDGET, FeatureCache, feature_budget
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,32 @@ def test_a_frame_that_cannot_be_encoded_leaves_no_trace(cache: FeatureCache[Feat
     with pytest.raises(MemoryError):
         cache.get("a", fail)
     assert not is_kept(cache, "a")
+
+
+def test_what_happened_is_counted(cache: FeatureCache[Features]) -> None:
+    fill(cache, "a", "b", "a", "c", "d", "e")
+    assert (cache.misses, cache.hits, cache.forgotten, len(cache), cache.nbytes) == (5, 1, 2, 3, 30)
+
+
+def test_the_counts_read_as_a_sentence(cache: FeatureCache[Features]) -> None:
+    fill(cache, "a", "a")
+    assert str(cache) == "1 frames kept in 0 of 0 MiB; 1 encoded, 1 found again, 0 forgotten"
+
+
+@pytest.mark.parametrize(
+    ("free", "budget"),
+    [
+        (16 << 30, 4 << 30),
+        (1 << 30, SMALLEST_BUDGET),
+        (1 << 40, LARGEST_BUDGET),
+        (None, UNKNOWN_BUDGET),
+    ],
+)
+def test_the_budget_is_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch, free: int | None, budget: int) -> None:
+    monkeypatch.setattr(features, "free_memory", lambda device: free)
+    assert feature_budget("cpu") == budget
+
+
+def test_on_a_gpu_its_own_memory_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (24 << 30, 32 << 30))
+    assert feature_budget("cuda") == 6 << 30

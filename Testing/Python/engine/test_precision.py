@@ -14,8 +14,9 @@ from medsam2_engine.device import choose_device
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.framing import WholeSliceFraming
 from medsam2_engine.model.config import HieraConfig, Sam2Config
-from medsam2_engine.model.sam2 import Sam2
-from medsam2_engine.precision import dtype_for, use_fastest_exact_products, wanted_precision
+from medsam2_engine.model.frame import ImageFeatures
+from medsam2_engine.precision import Precision, dtype_for, use_fastest_exact_products, wanted_precision
+from seeded_networks import seeded_model
 
 
 @pytest.fixture
@@ -104,14 +105,42 @@ def test_the_embedded_model_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bfloat16" not in load_backend("embedded", "cpu").device_name
 
 
-@pytest.mark.usefixtures("a_machine_with_bfloat16")
-def test_rounded_features_take_half_the_room() -> None:
+def a_backend(choice: Precision = "exact") -> Sam2Backend:
     trunk = HieraConfig(dims=(16, 32, 64, 128), heads=(1, 1, 1, 1), blocks=(1, 1, 1, 1), global_blocks=())
     config = Sam2Config(image_size=128, hidden=64, hiera=trunk, memory_layers=1)
-    sizes = []
-    with torch.inference_mode():
-        for choice in ("exact", "fast"):
-            model = Sam2(config)
-            backend = Sam2Backend("m", model, WholeSliceFraming(128), choose_device("cpu"), choice)  # type: ignore[arg-type]
-            sizes.append(backend.encode(torch.zeros(1, 3, 128, 128)).nbytes)
-    assert sizes[0] == 2 * sizes[1]
+    return Sam2Backend("m", seeded_model(config), WholeSliceFraming(128), choose_device("cpu"), choice)
+
+
+@torch.inference_mode()
+def features_of(backend: Sam2Backend) -> ImageFeatures:
+    return backend.encode(torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.usefixtures("a_machine_with_bfloat16")
+def test_rounded_features_take_half_the_room() -> None:
+    exact, fast = a_backend(), a_backend("fast")
+    assert features_of(exact).nbytes == 2 * features_of(fast).nbytes
+
+
+def test_features_are_kept_exactly_unless_asked_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDSAM2_FEATURES", raising=False)
+    assert features_of(a_backend()).coarse.dtype == torch.float32
+
+
+def test_exact_products_can_keep_features_in_half_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = features_of(a_backend())
+    monkeypatch.setenv("MEDSAM2_FEATURES", "half")
+    half = features_of(a_backend())
+    assert exact.nbytes == 2 * half.nbytes
+    assert torch.equal(half.coarse, exact.coarse.bfloat16())
+
+
+def test_features_in_half_the_room_are_no_bfloat16_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSAM2_FEATURES", "half")
+    assert "bfloat16" not in a_backend().device_name
+
+
+def test_an_unknown_way_to_keep_features_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDSAM2_FEATURES", "int8")
+    with pytest.raises(BadRequest, match="exact or half"):
+        a_backend()
