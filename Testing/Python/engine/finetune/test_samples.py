@@ -20,6 +20,7 @@ class Spy:
     """A backend that notes what it is asked, and answers nothing."""
 
     model_id = "spy"
+    device_type = "cpu"
 
     def __init__(self, framing: ObjectFraming) -> None:
         self.framing = framing
