@@ -7,6 +7,7 @@ from torch import Tensor
 
 from medsam2_engine.device import Device
 from medsam2_engine.framing import Framing
+from medsam2_engine.grey_frames import grey_of
 from medsam2_engine.model.bank import SAM2, MemoryBank, MemoryPolicy
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.sam2 import Sam2
@@ -34,7 +35,7 @@ class Sam2Backend:
         dtype = dtype_for(precision or wanted_precision(), device.name)
         if device.name == "cpu":
             use_fastest_exact_products()
-        self._model = model.to(device.name).eval().prepare(dtype)
+        self._model = model.to(device.name).eval().prepare(dtype, grey_of(framing))
         self._device = device
         self._dtype = dtype
         self._kept_as = torch.bfloat16 if wants_half_features() else dtype

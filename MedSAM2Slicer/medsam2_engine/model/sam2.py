@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from medsam2_engine.model.bank import Memory, MemoryBank, Recollection
 from medsam2_engine.model.config import MEMORY_CHANNELS, Sam2Config
 from medsam2_engine.model.errors import WrongShapeError
+from medsam2_engine.model.fast.grey import Grey
 from medsam2_engine.model.fast.parts import FastParts
 from medsam2_engine.model.frame import FrameMask, FramePrompt, ImageFeatures
 from medsam2_engine.model.image_encoder import ImageEncoder
@@ -58,13 +59,14 @@ class Sam2(nn.Module):
         self.no_obj_embed_spatial = absence
         self._fast: FastParts | None = None
 
-    def prepare(self, dtype: torch.dtype = torch.float32) -> "Sam2":
+    def prepare(self, dtype: torch.dtype = torch.float32, grey: Grey | None = None) -> "Sam2":
         """Fold the weights, which must not change or move any more, for inference.
 
         dtype: torch.float32 is exact; torch.bfloat16 rounds the factors of the large matrix products, while sums,
         normalisations and the tokens of the mask decoder stay float32.
+        grey: how frames are normalised, if their channels are equal before that; then only the first is looked at.
         """
-        self._fast = FastParts.of(self, dtype)
+        self._fast = FastParts.of(self, dtype, grey)
         self.sam_mask_decoder.fast_upscaling = None if self._fast is None else self._fast.upscaling
         return self
 

@@ -58,6 +58,14 @@ class Affine:
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
+    def add_to(self, total: Tensor, x: Tensor) -> None:
+        """total (T, out) float32 += x W^T + b for x (T, in), in place: a product can begin with what is there."""
+        if self.weight.dtype == total.dtype:
+            total += self.bias
+            torch.addmm(total, x, self.weight.T, out=total)
+        else:
+            total += self(x)
+
 
 @dataclass(frozen=True)
 class Norm:

@@ -1,8 +1,9 @@
 """The image encoder for inference: the same function as `model.image_encoder`, in fewer steps.
 
-Exact savings: the position embedding is computed once; padding tokens of a window hold nothing but the bias of their
-projection, so they are filled in, not computed; and where the pyramid has no top-down path, its lateral and the mask
-decoder's projection of that level are two linear maps in a row, thus one.
+Exact savings: the position embedding is computed once; grey frames need one channel (`fast.grey`); padding tokens of a
+window hold nothing but the bias of their projection, so they are filled in, not computed; where the pyramid has no
+top-down path, its lateral and the mask decoder's projection of that level are two linear maps in a row, thus one. And
+sums are made in place, the perceptrons' on as many tokens at a time as stay in the cache.
 """
 
 from __future__ import annotations
@@ -15,20 +16,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medsam2_engine.model.fast.affine import Affine, Norm
+from medsam2_engine.model.fast.grey import Grey
 from medsam2_engine.model.fast.windows import WindowOrder
 from medsam2_engine.model.frame import ImageFeatures
 from medsam2_engine.model.image_encoder import Hiera, HieraBlock, ImageEncoder, pool
 from medsam2_engine.model.mask_decoder import MaskDecoder
 
 Pause = Callable[[], None]  # called between blocks; what it raises ends the encoding
+IN_CACHE = 1 << 20  # numbers in the widest part of a perceptron on the CPU: 4 MB
 
 
 @dataclass(frozen=True)
 class FastImageEncoder:
     """Trunk, pyramid and the decoder's two projections, channels last throughout."""
 
-    patches: tuple[Tensor, Tensor]
-    positions: Tensor  # (1, S / 4, S / 4, dim)
+    patches: tuple[Tensor, Tensor]  # for the first channel only, or for all three
+    positions: Tensor  # (1, S / 4, S / 4, dim), with what other channels of grey frames contribute
     blocks: list[FastBlock]
     stage_ends: set[int]
     laterals: list[Affine]  # finest first; the first two end in the decoder's channels
@@ -36,16 +39,28 @@ class FastImageEncoder:
     dtype: torch.dtype
 
     @classmethod
-    def of(cls, encoder: ImageEncoder, decoder: MaskDecoder, image_size: int, dtype: torch.dtype) -> FastImageEncoder:
+    def of(
+        cls,
+        encoder: ImageEncoder,
+        decoder: MaskDecoder,
+        image_size: int,
+        dtype: torch.dtype,
+        grey: Grey | None = None,
+    ) -> FastImageEncoder:
+        """grey: how frames are normalised, if all of them have three equal channels before that."""
         trunk, neck = encoder.trunk, encoder.neck
         fine, middle, coarse, coarsest = [Affine.of(lateral.get_submodule("conv")) for lateral in reversed(neck.convs)]
         laterals = [Affine.of(decoder.conv_s0).after(fine), Affine.of(decoder.conv_s1).after(middle), coarse, coarsest]
         side = image_size // 4
         patches = trunk.patch_embed.proj
         assert patches.bias is not None
+        weight, positions = patches.weight.detach(), trunk._positions(side, side).detach()
+        if grey is not None:
+            weight, rest = grey.folded(weight, image_size, stride=4, padding=3)
+            positions = positions + rest.permute(0, 2, 3, 1)
         return cls(
-            patches=(patches.weight.detach(), patches.bias.detach()),
-            positions=trunk._positions(side, side).detach().contiguous(),
+            patches=(weight, patches.bias.detach()),
+            positions=positions.contiguous(),
             blocks=_blocks(trunk, side, dtype),
             stage_ends=trunk._stage_ends,
             laterals=[lateral.to(dtype) for lateral in laterals],
@@ -55,7 +70,8 @@ class FastImageEncoder:
 
     def __call__(self, pixels: Tensor, pause: Pause) -> ImageFeatures:
         """(B, 3, S, S) float32 normalised pixels to features, float32."""
-        x = F.conv2d(pixels, *self.patches, stride=4, padding=3).permute(0, 2, 3, 1) + self.positions
+        seen = pixels[:, : self.patches[0].shape[1]]
+        x = F.conv2d(seen, *self.patches, stride=4, padding=3).permute(0, 2, 3, 1) + self.positions
         stages = []
         for index, block in enumerate(self.blocks):
             pause()
@@ -126,12 +142,18 @@ class FastBlock:
         if self.shortcut is not None:
             x = self.shortcut(normed)
             x = (pool(x) if self.pools else x).float()
-        x = x + self._attend(normed.flatten(1, 2)).view(x.shape)
-        y = self.widen(self.norm2(x).to(self.dtype))
-        return x + self.narrow(F.gelu(y))
+        # In place: x is what the block before has made, and a stage's end, which is kept, is followed by a shortcut.
+        x = x.contiguous()
+        tokens = x.view(-1, x.shape[-1])
+        self.attended.add_to(tokens, self._attend(normed.flatten(1, 2)).flatten(0, 1))
+        at_once = max(256, IN_CACHE // len(self.widen.bias)) if x.device.type == "cpu" else len(tokens)
+        for part in tokens.split(at_once):
+            y = self.widen(self.norm2(part).to(self.dtype))
+            self.narrow.add_to(part, torch.ops.aten.gelu_(y))
+        return x
 
     def _attend(self, x: Tensor) -> Tensor:
-        """(B, H * W, dim_in) to (B, H' * W', dim)."""
+        """(B, H * W, dim_in) to (B, H' * W', dim), what the output projection is then applied to."""
         batch = len(x)
         q, k, v = torch.unflatten(self._in_windows(x), -1, (3, self.heads, -1)).unbind(2)
         if self.pools:
@@ -139,7 +161,7 @@ class FastBlock:
             q = pool(q.reshape(-1, side, side, q.shape[-2] * q.shape[-1])).view(len(k), -1, *q.shape[2:])
         y = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         y = y.transpose(1, 2).reshape(batch, -1, len(self.attended.weight))
-        return self.attended(y if self.after is None else self.after.undone(y))
+        return y if self.after is None else self.after.undone(y)
 
     def _in_windows(self, x: Tensor) -> Tensor:
         """Queries, keys and values: (B, H * W, dim_in) to (B * windows, window^2, 3 * dim).

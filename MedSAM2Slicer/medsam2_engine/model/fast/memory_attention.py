@@ -61,13 +61,14 @@ class FastLayer:
         )
 
     def __call__(self, x: Tensor, keys: Tensor, values: Tensor, turn: Turn) -> Tensor:
-        """x (n * n, hidden) float32; keys (K, inner) turned; values (K, 64)."""
+        """x (n * n, hidden) float32, which is changed; keys (K, inner) turned; values (K, 64)."""
         dtype, inner = values.dtype, len(self.cross_q.bias)
         q, k, v = torch.split(self.self_qkv(self.norms[0](x).to(dtype)), [inner, inner, x.shape[1]], dim=-1)
-        x = x + softmax_attention(turn(q), turn(k), v.contiguous())
+        x += softmax_attention(turn(q), turn(k), v.contiguous())
         q = turn(self.cross_q(self.norms[1](x).to(dtype)))
-        x = x + self.cross_out(softmax_attention(q, keys, values))
-        return x + self.narrow(F.relu(self.widen(self.norms[2](x).to(dtype))))
+        self.cross_out.add_to(x, softmax_attention(q, keys, values))
+        self.narrow.add_to(x, F.relu_(self.widen(self.norms[2](x).to(dtype))))
+        return x
 
 
 @dataclass(frozen=True)

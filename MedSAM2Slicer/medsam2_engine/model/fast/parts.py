@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from medsam2_engine.model.fast.grey import Grey
 from medsam2_engine.model.fast.image_encoder import FastImageEncoder
 from medsam2_engine.model.fast.memory_attention import FastMemoryAttention
 from medsam2_engine.model.fast.memory_encoder import FastMemoryEncoder
@@ -27,14 +28,14 @@ class FastParts:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, model: Sam2, dtype: torch.dtype) -> FastParts | None:
+    def of(cls, model: Sam2, dtype: torch.dtype, grey: Grey | None = None) -> FastParts | None:
         """None for an architecture that no published SAM 2 has: many memory heads, or a pyramid added further down."""
         config = model.config
         if config.memory_heads != 1 or min(config.fpn_top_down_levels, default=3) < 2:
             return None
         places, age_codes = model.memory_encoder.positions, model.maskmem_tpos_enc[:, 0, 0]
         return cls(
-            FastImageEncoder.of(model.image_encoder, model.sam_mask_decoder, config.image_size, dtype),
+            FastImageEncoder.of(model.image_encoder, model.sam_mask_decoder, config.image_size, dtype, grey),
             FastMemoryAttention.of(model.memory_attention, places, age_codes, dtype),
             FastMemoryEncoder.of(model.memory_encoder, dtype),
             FastUpscaling.of(model.sam_mask_decoder, dtype),

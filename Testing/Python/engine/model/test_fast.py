@@ -6,11 +6,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from medsam2_engine.frames import SliceStack
+from medsam2_engine.framing import ObjectFraming, WholeSliceFraming
+from medsam2_engine.grey_frames import grey_of
 from medsam2_engine.model.errors import WrongShapeError
 from medsam2_engine.model.fast.affine import Affine, softmax_attention
+from medsam2_engine.model.fast.grey import Grey
 from medsam2_engine.model.fast.windows import WindowOrder
 from medsam2_engine.model.image_encoder import from_windows, to_windows
 from medsam2_engine.model.sam2 import Sam2
+from medsam2_engine.neighbours import NeighbourFraming
+from medsam2_engine.slice_prompts import SlicePrompts
+from medsam2_engine.whole_slice import HALF, IMAGENET, PlainSliceFraming
+from medsam2_protocol.messages import Window
+from phantoms import a_phantom
 
 
 @pytest.fixture
@@ -101,3 +110,57 @@ def followed(pair):
     session.prompt(0, pair.box)
     session.follow(range(1, 8))
     return torch.stack([session.masks[frame].logits > 0 for frame in range(8)])
+
+
+def test_a_sum_in_place_is_the_sum():
+    layer = Affine.of(torch.nn.Linear(5, 7))
+    x, total = torch.randn(4, 5), torch.randn(4, 7)
+    expected = total + layer(x)
+    layer.add_to(total, x)
+    assert torch.allclose(total, expected, atol=1e-6)
+
+
+def test_one_channel_of_grey_frames_is_encoded_as_all_three(small_config, a_random_model, prepared):
+    mean, deviation = IMAGENET
+    grey = torch.rand(1, 1, 128, 128)
+    pixels = (grey - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(deviation).view(1, 3, 1, 1)
+    model = Sam2(small_config).eval()
+    model.load_state_dict(a_random_model.state_dict())
+    expected, found = prepared.encode(pixels), model.prepare(grey=Grey(mean, deviation)).encode(pixels)
+    for name in ("fine", "middle", "coarse"):
+        assert torch.allclose(getattr(found, name), getattr(expected, name), atol=1e-4)
+
+
+def test_of_grey_frames_only_the_first_channel_is_looked_at(small_config, a_random_model):
+    model = Sam2(small_config).eval()
+    model.load_state_dict(a_random_model.state_dict())
+    model.prepare(grey=Grey(*IMAGENET))
+    pixels = torch.randn(1, 3, 128, 128)
+    other = torch.cat((pixels[:, :1], torch.zeros(1, 2, 128, 128)), dim=1)
+    assert torch.equal(model.encode(pixels).coarse, model.encode(other).coarse)
+
+
+@pytest.mark.parametrize(
+    ("framing", "is_grey"),
+    [
+        (WholeSliceFraming(128), True),
+        (PlainSliceFraming(128, False, *HALF), True),
+        (PlainSliceFraming(128, True, *IMAGENET), False),
+        (NeighbourFraming(WholeSliceFraming(128)), False),
+        (ObjectFraming(128), False),
+    ],
+    ids=["whole slices", "plain slices", "padded slices", "neighbours", "crops with three meanings"],
+)
+def test_only_frames_of_three_equal_channels_are_grey(framing, is_grey):
+    assert (grey_of(framing) is not None) == is_grey
+
+
+@pytest.mark.parametrize("statistics", [IMAGENET, HALF])
+def test_grey_is_what_the_frames_are(statistics):
+    framing = PlainSliceFraming(32, False, *statistics)
+    slices = SliceStack(a_phantom().volume, "K")
+    pixels = framing.looks(slices, 9, SlicePrompts(), Window(0.0, 200.0))[0].pixels(9)
+    grey = grey_of(framing)
+    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (grey.mean, grey.deviation))
+    plain = pixels[0] * deviation + mean
+    assert torch.allclose(plain, plain[:1].expand(3, -1, -1), atol=1e-6)
