@@ -50,6 +50,13 @@ def list_devices() -> tuple[DeviceInfo, ...]:
     return (first, *(DeviceInfo(device.name, device.title, device.note) for device in usable))
 
 
+def sent_to(tensor: torch.Tensor, device: str) -> torch.Tensor:
+    """A tensor of the CPU on a device. From page-locked memory it travels to CUDA while the CPU goes on."""
+    if device == "cuda" and torch.cuda.is_available():
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def set_thread_policy() -> None:
     """Leave a core to Slicer: two busy threads on one free core are many times slower than one thread."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))

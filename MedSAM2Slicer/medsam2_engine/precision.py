@@ -106,6 +106,16 @@ def use_fastest_exact_products() -> bool:
     return False
 
 
+def use_exact_products_on_gpu() -> None:
+    """No TensorFloat-32 in exact models: torch permits it in convolutions, and the switch for oneDNN in products.
+
+    A model that is loaded for the CPU afterwards tries that switch anew.
+    """
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    use_fastest_exact_products.cache_clear()
+
+
 def _a_layer() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     rows, inputs, outputs = _TESTED
     generator = torch.Generator().manual_seed(0)

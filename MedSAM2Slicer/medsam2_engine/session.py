@@ -17,10 +17,11 @@ import torch
 
 from medsam2_engine.anchors import Answers
 from medsam2_engine.backends.base import Backend
+from medsam2_engine.encoding import Encoder
 from medsam2_engine.errors import BadRequest
-from medsam2_engine.features import FeatureCache, feature_budget
+from medsam2_engine.features import feature_budget
 from medsam2_engine.frames import FrameStack, SliceStack
-from medsam2_engine.framing import shared_frames
+from medsam2_engine.framing import ObjectFraming, shared_frames
 from medsam2_engine.memory_policies import find_policy
 from medsam2_engine.propagation import Leg, SliceMask, legs_of_segment, take_turns
 from medsam2_engine.segment_work import Work, work_of
@@ -49,14 +50,14 @@ class Session:
         self.volume = volume
         self.backend = backend
         budget = feature_budget(backend.device_type) if feature_budget_bytes is None else feature_budget_bytes
-        self._features: FeatureCache[Any] = FeatureCache(budget)
+        self._encoder = Encoder(backend, budget)
         self._sightings = Sightings()
         self._governor = ThreadGovernor()
 
     @property
     def encoded(self) -> int:
         """Images encoded so far."""
-        return self._features.misses
+        return self._encoder.kept.misses
 
     @torch.inference_mode()
     def predict(
@@ -115,13 +116,13 @@ class Session:
         """
         slices = SliceStack(self.volume, axis)
         works = [work_of(segment, slices, slice_range, direction, corrected) for segment in segments]
-        encode = partial(self._encoded_until, is_cancelled)
+        encode = partial(self._encoded_until, is_cancelled, self._company(slices, slice_range))
         scene = Scene(
             self.backend,
             zoomed(self.backend.framing, zoom),
             slices,
             encode,
-            self._is_encoded,
+            self._encoder.knows,
             window,
             slice_range is not None,
             find_policy(policy),
@@ -165,7 +166,7 @@ class Session:
             return 0
         before = self.encoded
         for index in _outwards(slice_index, slices.count):
-            if is_cancelled() or not self._features.has_room():
+            if is_cancelled() or not self._encoder.kept.has_room():
                 break
             try:
                 with _until(is_cancelled):
@@ -213,15 +214,21 @@ class Session:
             if mask.any()
         ]
 
-    def _encoded_until(self, is_cancelled: Callable[[], bool], frames: FrameStack, index: int) -> Any:
-        with _until(is_cancelled):
-            return self._encoded(frames, index)
+    def _company(self, slices: SliceStack, slice_range: tuple[int, int] | None) -> range | None:
+        """The slices that a propagation may ask for, if they all lie in the same frames."""
+        if isinstance(self.backend.framing, ObjectFraming):
+            return None
+        first, last = slice_range or (0, slices.count - 1)
+        return range(first, last + 1)
 
-    def _is_encoded(self, frames: FrameStack, index: int) -> bool:
-        return (frames.key, index) in self._features
+    def _encoded_until(
+        self, is_cancelled: Callable[[], bool], within: range | None, frames: FrameStack, index: int
+    ) -> Any:
+        with _until(is_cancelled):
+            return self._encoder(frames, index, within)
 
     def _encoded(self, frames: FrameStack, index: int) -> Any:
-        return self._features.get((frames.key, index), lambda: self.backend.encode(frames.pixels(index)))
+        return self._encoder(frames, index)
 
 
 def _until(is_cancelled: Callable[[], bool]) -> AbstractContextManager[None]:

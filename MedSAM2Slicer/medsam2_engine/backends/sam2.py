@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from medsam2_engine.device import Device
+from medsam2_engine.backends.batches import Batches, frames_at_once
+from medsam2_engine.device import Device, sent_to
 from medsam2_engine.framing import Framing
 from medsam2_engine.grey_frames import grey_of
 from medsam2_engine.model.bank import SAM2, MemoryBank, MemoryPolicy
@@ -14,6 +17,7 @@ from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.precision import (
     Precision,
     dtype_for,
+    use_exact_products_on_gpu,
     use_fastest_exact_products,
     wanted_precision,
     wants_half_features,
@@ -35,8 +39,11 @@ class Sam2Backend:
         dtype = dtype_for(precision or wanted_precision(), device.name)
         if device.name == "cpu":
             use_fastest_exact_products()
+        elif dtype == torch.float32:
+            use_exact_products_on_gpu()
         self._model = model.to(device.name).eval().prepare(dtype, grey_of(framing))
         self._device = device
+        self._batches = Batches(frames_at_once(device.name, model.config))
         self._dtype = dtype
         self._kept_as = torch.bfloat16 if wants_half_features() else dtype
         self.model_id = model_id
@@ -50,8 +57,21 @@ class Sam2Backend:
     def device_type(self) -> str:
         return self._device.name
 
+    @property
+    def at_once(self) -> int:
+        """How many frames are best encoded together here. See `encoding.EncodesTogether`."""
+        return self._batches.size
+
     def encode(self, pixels: Tensor) -> ImageFeatures:
-        return self._model.encode(pixels.to(self._device.name), stop_if_unwanted).to(self._kept_as)
+        return self._model.encode(sent_to(pixels, self._device.name), stop_if_unwanted).to(self._kept_as)
+
+    def encode_together(self, frames: Sequence[Tensor]) -> list[ImageFeatures]:
+        return self._batches.run(self._encode_batch, frames)
+
+    def _encode_batch(self, frames: Sequence[Tensor]) -> list[ImageFeatures]:
+        """Each with storage of its own, so that forgetting one frees its memory."""
+        together = self.encode(torch.cat(list(frames)))
+        return [together.at(index).copied() for index in range(len(frames))]
 
     def prompt(self, features: ImageFeatures, prompt: FramePrompt, previous_logits: Tensor | None = None) -> FrameMask:
         return self._model.prompt(features.to(torch.float32), prompt, previous_logits)

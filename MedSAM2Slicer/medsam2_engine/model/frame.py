@@ -34,6 +34,10 @@ class ImageFeatures:
             return self
         return ImageFeatures(self.fine.to(dtype), self.middle.to(dtype), self.coarse.to(dtype))
 
+    def copied(self) -> "ImageFeatures":
+        """The same with storage of its own."""
+        return ImageFeatures(self.fine.clone(), self.middle.clone(), self.coarse.clone())
+
     @property
     def nbytes(self) -> int:
         """Memory held, for caches with a byte budget."""

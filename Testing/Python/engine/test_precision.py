@@ -100,6 +100,15 @@ def test_the_switch_is_turned_back_where_it_gains_nothing(monkeypatch: pytest.Mo
     assert torch.get_float32_matmul_precision() == before
 
 
+@pytest.mark.usefixtures("a_clean_switch")
+def test_an_exact_model_on_a_gpu_forbids_rounded_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    torch.set_float32_matmul_precision("medium")
+    precision.use_exact_products_on_gpu()
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
 def test_the_embedded_model_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MEDSAM2_PRECISION", raising=False)
     assert "bfloat16" not in load_backend("embedded", "cpu").device_name

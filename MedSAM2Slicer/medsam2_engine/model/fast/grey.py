@@ -24,8 +24,8 @@ class Grey:
     deviation: Channels
 
     def folded(self, weight: Tensor, size: int, stride: int, padding: int) -> tuple[Tensor, Tensor]:
-        """A convolution's weight (dim, 3, k, k) as (dim, 1, k, k) for the first channel, and the map (1, dim, h, w) left
-        over in a frame of `size` pixels. Computed in float64, so that folding itself rounds nothing."""
+        """The weight (dim, 3, k, k) as (dim, 1, k, k) for the first channel, and the map (1, dim, h, w) left over in a
+        frame of `size` pixels. Computed in float64, so that folding itself rounds nothing."""
         exact = weight.detach().cpu().double()
         mean, deviation = (torch.tensor(values, dtype=torch.float64) for values in (self.mean, self.deviation))
         stretched = (exact * (deviation[0] / deviation)[:, None, None]).sum(1, keepdim=True)

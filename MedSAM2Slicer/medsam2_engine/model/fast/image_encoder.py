@@ -147,7 +147,7 @@ class FastBlock:
         tokens = x.view(-1, x.shape[-1])
         self.attended.add_to(tokens, self._attend(normed.flatten(1, 2)).flatten(0, 1))
         at_once = max(256, IN_CACHE // len(self.widen.bias)) if x.device.type == "cpu" else len(tokens)
-        for part in tokens.split(at_once):
+        for part in torch.split(tokens, at_once):
             y = self.widen(self.norm2(part).to(self.dtype))
             self.narrow.add_to(part, torch.ops.aten.gelu_(y))
         return x
