@@ -12,8 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import torch
+
+from medsam2_engine.backends.base import Ahead, TracksTogether
 from medsam2_engine.frames import Mask
 from medsam2_engine.fusion import View, fuse
+from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.territories import Stretch
 from medsam2_engine.walk import Anchor, Scene, Target, Walk
 
@@ -49,11 +53,13 @@ class Leg:
         self._walk = walk
         self._met = met
 
-    def step(self) -> SliceMask | None:
-        found = self._walk.step()
-        if found is None:
-            return None
-        index, view = found
+    def ahead(self) -> Ahead | None:
+        """What to ask next; None at the end."""
+        return self._walk.ahead()
+
+    def arrived(self, ahead: Ahead, answer: FrameMask) -> SliceMask:
+        """The slice that was asked for."""
+        index, view = self._walk.arrived(ahead.frame, answer)
         segment_id, axis = self._target.segment_id, self._scene.slices.axis
         if index not in self._met:
             self._met[index] = view
@@ -74,19 +80,32 @@ def take_turns(
     legs: Sequence[Leg],
     is_cancelled: Callable[[], bool],
     watching: Callable[[], AbstractContextManager[None]] = nullcontext,
+    together: TracksTogether | None = None,
 ) -> Iterator[SliceMask]:
-    """One step of every walk after the other, until all have ended or someone cancels. `watching`: around each step."""
+    """One step of every walk after the other, until all have ended or someone cancels.
+
+    watching: around each step. together: what answers all walks at once, where that is faster.
+    """
     waiting = list(legs)
     while waiting:
-        for leg in list(waiting):
+        for group in [waiting] if together is not None else [[leg] for leg in waiting]:
             if is_cancelled():
                 return
             with watching():
-                result = leg.step()
-            if result is None:
-                waiting.remove(leg)
-            else:
-                yield result
+                found = _step(group, together)
+            yield from found.values()
+            waiting = [leg for leg in waiting if leg not in group or leg in found]
+
+
+def _step(legs: Sequence[Leg], together: TracksTogether | None) -> dict[Leg, SliceMask]:
+    """One step of each walk that has not ended."""
+    asked = {leg: ahead for leg in legs if (ahead := leg.ahead()) is not None}
+    with torch.inference_mode():
+        if together is None:
+            answers = [one.tracker.track(one.frame, one.features) for one in asked.values()]
+        else:
+            answers = together.track_together(list(asked.values()))
+    return {leg: leg.arrived(ahead, answer) for (leg, ahead), answer in zip(asked.items(), answers, strict=True)}
 
 
 def _legs(scene: Scene, target: Target, anchors: Sequence[Anchor], stretch: Stretch) -> list[Leg]:

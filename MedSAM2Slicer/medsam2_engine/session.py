@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from medsam2_engine.anchors import Answers
-from medsam2_engine.backends.base import Backend
+from medsam2_engine.backends.base import Backend, TracksTogether
 from medsam2_engine.encoding import Encoder
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.features import feature_budget
@@ -193,7 +193,11 @@ class Session:
             with torch.inference_mode(), _until(is_cancelled):
                 anchors += self._kept_anchors(scene, target, work)
                 legs += legs_of_segment(scene, target, anchors, work.stretches)
-        yield from take_turns(legs, is_cancelled, self._governor.watching)
+        yield from take_turns(legs, is_cancelled, self._governor.watching, self._together())
+
+    def _together(self) -> TracksTogether | None:
+        backend = self.backend
+        return backend if isinstance(backend, TracksTogether) and backend.gains_together else None
 
     def _anchor(self, scene: Scene, target: Target, index: int, prompts: SlicePrompts) -> Anchor:
         """The answer to the prompts of a slice, and the frames it is seen in from now on."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medsam2_engine.backends.base import Backend, Tracker
+from medsam2_engine.backends.base import Ahead, Backend, Tracker
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
 from medsam2_engine.framing import Framing
 from medsam2_engine.fusion import View
@@ -84,7 +84,8 @@ class Target:
 
 
 class Walk:
-    """One segment, from one anchor in one direction. Each `step` gives the next slice, None at the end.
+    """One segment, from one anchor in one direction. Each step is two: `ahead` says what to ask the tracker, and
+    `arrived` takes its answer, so that several walks can be answered together.
 
     others: anchors to remember. goal: the anchor that another walk comes from, None if there is none.
     """
@@ -111,13 +112,18 @@ class Walk:
         return self._start, self._reverse
 
     @torch.inference_mode()
-    def step(self) -> tuple[int, View] | None:
+    def ahead(self) -> Ahead | None:
+        """The next slice, for `arrived` to be given the tracker's answer; None at the end."""
         index = next(self._path, None)
         if index is None or (self._goal is None and self._is_over()):
             return None
         self._take_up_sighting(index)
+        return Ahead(self._tracker, index, self._scene.encode(self._frames, index))
+
+    @torch.inference_mode()
+    def arrived(self, index: int, answer: FrameMask) -> tuple[int, View]:
+        """The slice as it is shown, once it was answered."""
         frames = self._frames
-        answer = self._tracker.track(index, self._scene.encode(frames, index))
         mask = self._on_slice(frames, answer)
         if isinstance(frames, ZoomedFrames) and frames.cuts(mask) and self._look_wider(index, mask):
             frames = self._frames

@@ -6,7 +6,9 @@ propagation remembers lives in a `Tracker`, one for one object in one direction.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -23,6 +25,27 @@ class Tracker(Protocol):
 
     def track(self, frame: int, features: Any) -> FrameMask:
         """The object on the next frame; remembered for those that follow."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A tracker's next frame, which it has not been asked about yet."""
+
+    tracker: Tracker
+    frame: int
+    features: Any
+
+
+@runtime_checkable
+class TracksTogether(Protocol):
+    """A backend whose trackers can go one frame further together."""
+
+    @property
+    def gains_together(self) -> bool:
+        """Whether its device gains by it."""
+
+    def track_together(self, ahead: Sequence[Ahead]) -> list[FrameMask]:
+        """What `track` of each would give; no tracker comes twice."""
 
 
 class Backend(Protocol):

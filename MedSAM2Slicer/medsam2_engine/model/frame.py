@@ -4,6 +4,7 @@
 after it was made, so features may be cached and shared by all objects and prompts.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,6 +34,15 @@ class ImageFeatures:
         if self.coarse.dtype == dtype:
             return self
         return ImageFeatures(self.fine.to(dtype), self.middle.to(dtype), self.coarse.to(dtype))
+
+    @classmethod
+    def together(cls, frames: Sequence["ImageFeatures"]) -> "ImageFeatures":
+        """Frames of one each as a batch."""
+        return cls(
+            torch.cat([one.fine for one in frames]),
+            torch.cat([one.middle for one in frames]),
+            torch.cat([one.coarse for one in frames]),
+        )
 
     def copied(self) -> "ImageFeatures":
         """The same with storage of its own."""

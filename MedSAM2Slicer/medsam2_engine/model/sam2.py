@@ -70,6 +70,11 @@ class Sam2(nn.Module):
         self.sam_mask_decoder.fast_upscaling = None if self._fast is None else self._fast.upscaling
         return self
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether folded parts are in place."""
+        return self._fast is not None
+
     def encode(self, pixels: Tensor, pause: Callable[[], None] = _go_on) -> ImageFeatures:
         """Features of (B, 3, S, S) float32 pixels, already normalised as the checkpoint wants them.
 
@@ -135,7 +140,7 @@ class Sam2(nn.Module):
         certainty = (full > 0).to(full.dtype) if from_prompt else full.sigmoid()
         scaled = certainty * self.config.memory_mask_scale + self.config.memory_mask_bias
         if self._fast is not None:
-            tokens = self._fast.memory_encoder(features.coarse, scaled[None, None])
+            tokens = self._fast.memory_encoder(features.coarse, scaled[None, None])[0]
         else:
             tokens = self.memory_encoder(features.coarse, scaled[None, None]).flatten(2)[0].T
         if self.no_obj_embed_spatial is not None and not mask.is_present:
@@ -201,8 +206,8 @@ class Sam2(nn.Module):
         frame = features.coarse.flatten(2).transpose(1, 2)
         pointers, pointer_times = self._pointer_tokens(recalled, frame)
         if self._fast is not None:
-            folded = self._fast.memory_attention(frame[0], recalled.maps, pointers, pointer_times)
-            return folded.T.view_as(features.coarse)
+            folded = self._fast.memory_attention(frame, [recalled.maps], pointers[None], pointer_times[None])
+            return folded.transpose(1, 2).view_as(features.coarse)
         maps = torch.cat([memory.tokens.to(frame) for _, memory in recalled.maps])
         # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.
         places = self.memory_encoder.positions

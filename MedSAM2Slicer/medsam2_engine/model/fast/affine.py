@@ -59,12 +59,13 @@ class Affine:
         return F.linear(x, self.weight, self.bias)
 
     def add_to(self, total: Tensor, x: Tensor) -> None:
-        """total (T, out) float32 += x W^T + b for x (T, in), in place: a product can begin with what is there."""
+        """total (..., out) float32 += x W^T + b for x (..., in), in place: a product can begin with what is there."""
         if self.weight.dtype == total.dtype:
             total += self.bias
-            torch.addmm(total, x, self.weight.T, out=total)
+            rows = total.view(-1, total.shape[-1])
+            torch.addmm(rows, x.flatten(0, -2), self.weight.T, out=rows)
         else:
-            total += self(x)
+            total += self(x).view(total.shape)
 
 
 @dataclass(frozen=True)
@@ -85,15 +86,17 @@ class Norm:
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor, limit: int = 1 << 22) -> Tensor:
-    """softmax(q k^T) v for q (Q, D) already scaled, k (K, D), v (K, E), which may be narrower than the keys.
+    """softmax(q k^T) v for q (B, Q, D) already scaled, k (B, K, D), v (B, K, E), which may be narrower than the keys.
 
-    Queries go in blocks of `limit` weights, which then stay in the cache; each row is normalised by itself.
+    On the CPU queries go in blocks of `limit` weights, which then stay in the cache; each row is normalised by itself.
     """
-    rows = max(64, limit // len(k))
-    if rows >= len(q):
-        return torch.softmax(q @ k.T, dim=-1) @ v
-    out = torch.empty(len(q), v.shape[1], dtype=v.dtype, device=v.device)
-    for start in range(0, len(q), rows):
-        part = slice(start, start + rows)
-        torch.mm(torch.softmax(q[part] @ k.T, dim=-1), v, out=out[part])
+    if q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], scale=1.0)[:, 0]
+    out = torch.empty(*q.shape[:2], v.shape[2], dtype=v.dtype)
+    rows = max(64, limit // k.shape[1])
+    for item in range(len(q)):
+        for start in range(0, q.shape[1], rows):
+            part = slice(start, start + rows)
+            weights = torch.softmax(q[item, part] @ k[item].T, dim=-1)
+            torch.mm(weights, v[item], out=out[item, part])
     return out

@@ -144,8 +144,8 @@ class FastBlock:
             x = (pool(x) if self.pools else x).float()
         # In place: x is what the block before has made, and a stage's end, which is kept, is followed by a shortcut.
         x = x.contiguous()
+        self.attended.add_to(x, self._attend(normed.flatten(1, 2)))
         tokens = x.view(-1, x.shape[-1])
-        self.attended.add_to(tokens, self._attend(normed.flatten(1, 2)).flatten(0, 1))
         at_once = max(256, IN_CACHE // len(self.widen.bias)) if x.device.type == "cpu" else len(tokens)
         for part in torch.split(tokens, at_once):
             y = self.widen(self.norm2(part).to(self.dtype))

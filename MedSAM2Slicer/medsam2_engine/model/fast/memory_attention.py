@@ -10,7 +10,9 @@ Exact savings, in the order of their worth:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +21,8 @@ from torch import Tensor, nn
 from medsam2_engine.model.bank import Memory
 from medsam2_engine.model.fast.affine import Affine, Norm, softmax_attention
 from medsam2_engine.model.memory_attention import MemoryAttention, MemoryAttentionLayer, RotaryAttention
+
+Aged: TypeAlias = Sequence[tuple[int, Memory]]
 
 
 @dataclass(frozen=True)
@@ -61,9 +65,9 @@ class FastLayer:
         )
 
     def __call__(self, x: Tensor, keys: Tensor, values: Tensor, turn: Turn) -> Tensor:
-        """x (n * n, hidden) float32, which is changed; keys (K, inner) turned; values (K, 64)."""
+        """x (B, n * n, hidden) float32, which is changed; keys (B, K, inner) turned; values (B, K, 64)."""
         dtype, inner = values.dtype, len(self.cross_q.bias)
-        q, k, v = torch.split(self.self_qkv(self.norms[0](x).to(dtype)), [inner, inner, x.shape[1]], dim=-1)
+        q, k, v = torch.split(self.self_qkv(self.norms[0](x).to(dtype)), [inner, inner, x.shape[-1]], dim=-1)
         x += softmax_attention(turn(q), turn(k), v.contiguous())
         q = turn(self.cross_q(self.norms[1](x).to(dtype)))
         self.cross_out.add_to(x, softmax_attention(q, keys, values))
@@ -73,7 +77,7 @@ class FastLayer:
 
 @dataclass(frozen=True)
 class FastMemoryAttention:
-    """The stack of layers for one object on one frame."""
+    """The stack of layers, for one or several objects, each on its own frame."""
 
     layers: list[FastLayer]
     norm: Norm
@@ -107,31 +111,36 @@ class FastMemoryAttention:
         """The keys of a memory map (n * n, 64) in every layer, without the code of its age: (layers, n * n, inner)."""
         return self.turn(self._by_layer((tokens.float() + self.places).to(self.dtype)))
 
-    def __call__(
-        self, frame: Tensor, maps: list[tuple[int, Memory]], pointers: Tensor, pointer_times: Tensor
-    ) -> Tensor:
-        """frame (n * n, hidden). maps: recalled memories with their ages. pointers and their times (T, 64)."""
-        values = torch.cat([*(memory.tokens.to(self.dtype) for _, memory in maps), pointers.to(self.dtype)])
-        remembered = [self._keys_of(memory) for _, memory in maps]
+    def __call__(self, frames: Tensor, maps: Sequence[Aged], pointers: Tensor, pointer_times: Tensor) -> Tensor:
+        """frames (B, n * n, hidden). maps: of each the recalled memories with their ages, as many of all. pointers and
+        their times (B, T, 64). Returns (B, n * n, hidden)."""
+        tokens = torch.stack([torch.cat([memory.tokens for _, memory in recalled]) for recalled in maps])
+        values = torch.cat((tokens.to(self.dtype), pointers.to(self.dtype)), dim=1)
         last = self._by_layer((pointers + pointer_times).to(self.dtype))
-        keys = values.new_empty(len(values), last.shape[-1])
-        places = len(self.places)
-        keys_of_map = keys[: places * len(maps)].view(len(maps), places, -1)
-        x = frame + self.positions
+        remembered = [[(age, self._keys_of(memory)) for age, memory in recalled] for recalled in maps]
+        keys = values.new_empty(*values.shape[:2], last.shape[-1])
+        x = (frames + self.positions).contiguous()
         for index, layer in enumerate(self.layers):
-            for number, (age, _) in enumerate(maps):
-                # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.
-                torch.add(remembered[number][index], self.ages[age - 1, index], out=keys_of_map[number])
-            keys[places * len(maps) :] = last[index]
+            for item, recalled in enumerate(remembered):
+                self._lay_out(keys[item], index, recalled)
+            keys[:, tokens.shape[1] :] = last[index]
             x = layer(x, keys, values, self.turn)
         return self.norm(x)
+
+    def _lay_out(self, keys: Tensor, layer: int, recalled: Sequence[tuple[int, Tensor]]) -> None:
+        """Write the keys of maps, with the codes of their ages, one after the other into (K, inner)."""
+        places = len(self.places)
+        for number, (age, remembered) in enumerate(recalled):
+            # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.
+            part = keys[places * number : places * (number + 1)]
+            torch.add(remembered[layer], self.ages[age - 1, layer], out=part)
 
     def _keys_of(self, memory: Memory) -> Tensor:
         return self.remembered_keys(memory.tokens) if memory.keys is None else memory.keys
 
     def _by_layer(self, tokens: Tensor) -> Tensor:
-        """(T, 64) to the (layers, T, inner) keys they make."""
-        return torch.unflatten(self.keys(tokens), -1, (len(self.layers), -1)).transpose(0, 1)
+        """(..., T, 64) to the (layers, ..., T, inner) keys they make."""
+        return torch.unflatten(self.keys(tokens), -1, (len(self.layers), -1)).movedim(-2, 0)
 
 
 def _queries(attention: RotaryAttention) -> Affine:

@@ -63,7 +63,7 @@ class FastMemoryEncoder:
         )
 
     def __call__(self, frame: Tensor, mask: Tensor) -> Tensor:
-        """frame (1, hidden, n, n), mask (1, 1, S, S) scaled to about +-10; returns (n * n, 64) float32."""
+        """frame (B, hidden, n, n), mask (B, 1, S, S) scaled to about +-10; returns (B, n * n, 64) float32."""
         x = mask
         for (weight, bias), norm in self.steps:
             y = F.conv2d(x.contiguous(memory_format=torch.channels_last), weight, bias, stride=2, padding=1)
@@ -72,7 +72,7 @@ class FastMemoryEncoder:
         fused = self.from_mask(x.permute(0, 2, 3, 1).to(self.dtype)).float() + self.from_frame(features)
         for block in self.fuser:
             fused = block(fused)
-        return self.out(fused.to(self.dtype)).float().flatten(0, 2)
+        return self.out(fused.to(self.dtype)).float().flatten(1, 2)
 
 
 def _kernel(layer: nn.Module) -> tuple[Tensor, Tensor]:

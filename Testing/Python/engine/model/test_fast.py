@@ -55,8 +55,8 @@ def test_two_linear_layers_fold_into_one():
 
 @pytest.mark.parametrize("limit", [1, 200 * 90, 1 << 22])
 def test_attention_in_blocks_is_attention(limit):
-    q, k, v = torch.randn(130, 16), torch.randn(200, 16), torch.randn(200, 4)
-    expected = F.softmax(q @ k.T, -1) @ v
+    q, k, v = torch.randn(2, 130, 16), torch.randn(2, 200, 16), torch.randn(2, 200, 4)
+    expected = F.softmax(q @ k.mT, -1) @ v
     assert torch.allclose(softmax_attention(q, k, v, limit), expected, atol=1e-6)
 
 
