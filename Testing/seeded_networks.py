@@ -14,7 +14,9 @@ from medsam2_engine.model.sam2 import Sam2
 
 def seeded_model(config: Sam2Config, seed: int = 0) -> Sam2:
     """Ours, sure that there always is an object."""
-    model = Sam2(config).eval().requires_grad_(False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # the frequencies of positions are drawn when the model is made
+        model = Sam2(config).eval().requires_grad_(False)
     randomise(model, seed)
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.get_parameter("layers.2.bias").fill_(3.0)
