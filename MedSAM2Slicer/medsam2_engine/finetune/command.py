@@ -34,7 +34,7 @@ from medsam2_engine.finetune.result_model import CARD_FILE, list_model, require_
 from medsam2_engine.finetune.scoring import Mask, Score, Task, score, tasks_of
 from medsam2_engine.finetune.settings import ALL, HEAD, Settings
 from medsam2_engine.finetune.splitting import split_by_subject
-from medsam2_engine.finetune.team import find_team
+from medsam2_engine.finetune.team import Team, find_team
 from medsam2_engine.finetune.telling import AFTER, BEFORE, LABELLING, Telling
 from medsam2_engine.finetune.trainable import make_trainable, put, share_of
 from medsam2_engine.finetune.trained_model import as_backend
@@ -100,17 +100,21 @@ def _run(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
     if arguments.background:
         step_back()
         is_wanted = end_of_input()
+    # First: it says which GPU is this process's own.
+    team = find_team()
+    telling.is_silent = team.rank > 0
     plan = _planned(arguments, telling)
     state = arguments.output / "state"
     state.mkdir(parents=True, exist_ok=True)
     tasks = list(tasks_of(plan.validation, arguments.axis))
-    training = _training(plan, state, tasks[:: max(1, -(-len(tasks) // MOST_TASKS))])
-    before = _before(plan, state, tasks, telling, is_wanted)
+    training = _training(plan, team, state, tasks[:: max(1, -(-len(tasks) // MOST_TASKS))])
+    before = [] if team.rank else _before(plan, state, tasks, telling, is_wanted)
     if before is None or not _train(plan, training, telling, is_wanted):
         text = f"Interrupted after step {training.step}. The same command goes on from there."
         telling.end("interrupted", text, step=training.step, steps=plan.settings.steps)
         return ExitCode.INTERRUPTED
-    _finish(plan, training, tasks, before, telling)
+    if team.rank == 0:
+        _finish(plan, training, tasks, before, telling)
     return ExitCode.OK
 
 
@@ -168,7 +172,7 @@ def _fitting(model: Sam2) -> str:
     return ALL if sum(p.numel() for p in model.parameters()) <= SMALL else HEAD
 
 
-def _training(plan: _Plan, state: Path, tasks: Sequence[Task]) -> Training:
+def _training(plan: _Plan, team: Team, state: Path, tasks: Sequence[Task]) -> Training:
     options = ClipOptions(
         max(LENGTHS), plan.arguments.axis, not isinstance(plan.framing, ObjectFraming), plan.arguments.painted
     )
@@ -181,7 +185,7 @@ def _training(plan: _Plan, state: Path, tasks: Sequence[Task]) -> Training:
         state,
         None,
         Rhythm(log=10, validation=every),
-        find_team(),
+        team,
         plan.device,
         _digest(plan),
     )

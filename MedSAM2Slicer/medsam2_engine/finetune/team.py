@@ -9,9 +9,10 @@ import os
 from collections.abc import Iterable
 from typing import Any, Protocol
 
+import torch
 from torch import nn
 
-from medsam2_engine.errors import BadRequest
+from medsam2_engine.errors import MissingPackages
 
 
 class Team(Protocol):
@@ -23,6 +24,10 @@ class Team(Protocol):
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None: ...
 
+    def mean(self, value: float) -> float:
+        """Over all processes, and the same in each: whoever decides by it decides as the others do."""
+        ...
+
 
 class Alone:
     """One process, nothing to share."""
@@ -32,6 +37,9 @@ class Alone:
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         pass
+
+    def mean(self, value: float) -> float:
+        return value
 
 
 class Accelerated:
@@ -49,21 +57,33 @@ class Accelerated:
         return int(self._accelerator.num_processes)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """In one exchange. Which parameters a clip passes through differs, so one without a gradient has zeros."""
+        grads = []
         for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.copy_(self._accelerator.reduce(parameter.grad, reduction="mean"))
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            grads.append(parameter.grad)
+        averaged = self._accelerator.reduce(torch.cat([grad.ravel() for grad in grads]), reduction="mean")
+        for grad, part in zip(grads, averaged.split([grad.numel() for grad in grads]), strict=True):
+            grad.copy_(part.view_as(grad))
+
+    def mean(self, value: float) -> float:
+        own = torch.tensor(value, device=self._accelerator.device)
+        return float(self._accelerator.reduce(own, reduction="mean"))
 
 
 def find_team() -> Team:
     """The team that this process was started in; alone without one.
 
     Raises:
-        BadRequest: started as one of several, but accelerate is not installed.
+        MissingPackages: started as one of several, but accelerate is not installed.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Alone()
     try:
         from accelerate import Accelerator
     except ImportError as error:
-        raise BadRequest('Several processes need accelerate: pip install "medsam2slicer-engine[finetune]".') from error
+        raise MissingPackages(
+            'Several processes need accelerate (`pip install "medsam2slicer-engine[finetune]"`).'
+        ) from error
     return Accelerated(Accelerator())

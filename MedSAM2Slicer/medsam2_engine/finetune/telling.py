@@ -20,10 +20,11 @@ LABELLING, BEFORE, AFTER = "labelling", "before", "after"
 
 
 class Telling:
-    """Of one command; `is_json` for programs."""
+    """Of one command; `is_json` for programs. `is_silent`: one of several processes, of which the first tells."""
 
     def __init__(self, is_json: bool) -> None:
         self._is_json = is_json
+        self.is_silent = False
         self._bar: ProgressBar | None = None
         self._first, self._started = 0, 0.0
 
@@ -31,12 +32,12 @@ class Telling:
         """A sentence; programs get the facts as well."""
         if self._is_json:
             self._write(text=text, **facts)
-        else:
+        elif not self.is_silent:
             print(text, flush=True)
 
     def phase(self, name: str, items: Sequence[Item]) -> Iterator[Item]:
         """The items, each told before it is worked on."""
-        with ProgressBar(sys.stderr, len(items), not self._is_json) as bar:
+        with ProgressBar(sys.stderr, len(items), not (self._is_json or self.is_silent)) as bar:
             for number, item in enumerate(items):
                 if self._is_json:
                     self._write(phase=name, done=number, total=len(items))
@@ -46,7 +47,7 @@ class Telling:
     def begin_steps(self, done: int, steps: int) -> ProgressBar:
         """The bar of the steps that are left, to be closed by whoever asks for it."""
         self._first, self._started = done, time.monotonic()
-        self._bar = ProgressBar(sys.stderr, steps - done, not self._is_json)
+        self._bar = ProgressBar(sys.stderr, steps - done, not (self._is_json or self.is_silent))
         return self._bar
 
     def step(self, number: int, steps: int, loss: float, limit_s: float | None = None) -> None:
@@ -68,4 +69,5 @@ class Telling:
             self._write(end=error.code, text=str(error))
 
     def _write(self, **facts: Any) -> None:
-        print(json.dumps(facts, ensure_ascii=False), flush=True)
+        if not self.is_silent:
+            print(json.dumps(facts, ensure_ascii=False), flush=True)

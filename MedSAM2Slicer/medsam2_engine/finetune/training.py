@@ -102,7 +102,7 @@ class Training:
         written = time.monotonic()
         if self.step == 0 and self.validate is not None:
             self._judge()
-        while not self.is_finished and not is_stopped():
+        while not self.is_finished and not self._is_stopped(is_stopped):
             self._take_step()
             if self.step % self._rhythm.log == 0:
                 self._log(rate=self.settings.rate(self.step - 1), **self._statistics.flush())
@@ -112,10 +112,14 @@ class Training:
                 self.save()
                 written = time.monotonic()
             report(self.step)
-        if self.validate is not None and self.step % self._rhythm.validation and not is_stopped():
+        if self.validate is not None and self.step % self._rhythm.validation and not self._is_stopped(is_stopped):
             self._judge()
         self.save()
         return self.is_finished
+
+    def _is_stopped(self, is_stopped: Callable[[], bool]) -> bool:
+        """Where one process of several is asked to stop, all do: the others would wait for its gradients."""
+        return self._team.mean(float(is_stopped())) > 0
 
     def save(self) -> None:
         if self._team.rank:
@@ -175,7 +179,7 @@ class Training:
         trained = {name: p.detach().clone() for name, p in self.parameters.items()}
         put(self.parameters, self.average)
         self.model.eval()
-        score = self.validate()
+        score = self._team.mean(self.validate())
         self.model.train()
         put(self.parameters, trained)
         if score > self.best_score:
