@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional
+from functools import lru_cache
+from typing import Optional, Union
 
 import numpy as np
 import slicer
@@ -22,7 +23,9 @@ import vtk
 from medsam2_protocol.prompts import AXES, BoxPrompt, Path, PointPrompt
 
 PARALLEL_TOLERANCE_DEG = 1.0
+SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 Rows = tuple[tuple[float, float, float, float], ...]
+Mapping = Union[None, np.ndarray, vtk.vtkAbstractTransform]  # nothing to do, a matrix (4, 4), or what bends
 
 
 class NotALattice(ValueError):
@@ -35,9 +38,22 @@ class VolumeFrame:
     def __init__(self, volumeNode) -> None:
         self.shape_ijk = tuple(volumeNode.GetImageData().GetDimensions())
         self.ijk_to_ras = ijkToRas(volumeNode)
-        self._ras_to_ijk = np.linalg.inv(self.ijk_to_ras)
-        self._rasToWorld = transformBetween(volumeNode, None)
-        self._worldToRas = transformBetween(None, volumeNode)
+        self._ras_to_ijk = _inverse(self.ijk_to_ras.tobytes())
+        self._rasToWorld = _mapping(volumeNode, None)
+        self._worldToRas = _mapping(None, volumeNode)
+        self._numbers = (self.shape_ijk, self.ijk_to_ras.tobytes(), _numbersOf(self._rasToWorld))
+
+    def __eq__(self, other) -> bool:
+        """Whether both say the same of every point; of bent ones that is known of one and the same only."""
+        return self is other or (not self.isBent and self._numbers == getattr(other, "_numbers", None))
+
+    def __hash__(self) -> int:
+        return hash(self._numbers)
+
+    @property
+    def isBent(self) -> bool:
+        """Whether the volume is under a non-linear transform."""
+        return self._numbers[-1] is None
 
     def worldFromIjk(self, points_ijk: np.ndarray) -> np.ndarray:
         """Points (N, 3) in world."""
@@ -78,8 +94,8 @@ class VolumeFrame:
     def sliceNormals(self, at_world: np.ndarray) -> list[np.ndarray]:
         """Unit normals, in world and around a point, of the slices along I, J and K."""
         columns = self._axesInWorld(at_world)
-        normals = [np.cross(columns[(axis + 1) % 3], columns[(axis + 2) % 3]) for axis in range(3)]
-        return [normal / np.linalg.norm(normal) for normal in normals]
+        normals = np.cross(columns[[1, 2, 0]], columns[[2, 0, 1]])
+        return list(normals / np.linalg.norm(normals, axis=1, keepdims=True))
 
     def _axesInWorld(self, at_world: np.ndarray) -> np.ndarray:
         """World displacement (3, 3) of one voxel's step along I, J and K, around a point."""
@@ -176,10 +192,18 @@ def roiOfBox(frame: VolumeFrame, box: BoxPrompt) -> RoiPlacement:
 
 def boxOfRoi(frame: VolumeFrame, volumeNode, roiNode, axis: str) -> Optional[BoxPrompt]:
     """The box that an ROI now means for a volume, whichever transforms the two are under; None if it lies outside."""
-    half = np.array(roiNode.GetSize()) / 2
-    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-    corners_ras = _applied(_array(roiNode.GetObjectToNodeMatrix()), signs * half)
-    return _clipped(frame, frame.ijkFromRas(_transformed(transformBetween(roiNode, volumeNode), corners_ras)), axis)
+    return boxOfCorners(frame, cornersOfRoi(volumeNode, roiNode), axis)
+
+
+def cornersOfRoi(volumeNode, roiNode) -> np.ndarray:
+    """The corners (8, 3) of an ROI in the RAS of a volume."""
+    corners = _applied(_array(roiNode.GetObjectToNodeMatrix()), SIGNS * (np.array(roiNode.GetSize()) / 2))
+    return _transformed(_mapping(roiNode, volumeNode), corners)
+
+
+def boxOfCorners(frame: VolumeFrame, corners_ras: np.ndarray, axis: str) -> Optional[BoxPrompt]:
+    """The box on the nearest slice that encloses these points (N, 3); None if it lies outside."""
+    return _clipped(frame, frame.ijkFromRas(corners_ras), axis)
 
 
 def ijkToSegmentation(volumeNode, segmentationNode) -> vtk.vtkMatrix4x4:
@@ -228,12 +252,43 @@ def _parent(node):
 
 
 def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    result = np.empty((4, 4))
+    matrix.DeepCopy(result.ravel(), matrix)
+    return result
+
+
+def _mapping(sourceNode, targetNode) -> Mapping:
+    """From the frame of one node to that of another; None is world."""
+    if _parent(sourceNode) is _parent(targetNode):
+        return None
+    transform, linear = transformBetween(sourceNode, targetNode), vtk.vtkTransform()
+    if slicer.vtkMRMLTransformNode.IsGeneralTransformLinear(transform, linear):
+        return _array(linear.GetMatrix())
+    return transform
+
+
+def _numbersOf(mapping: Mapping) -> Optional[bytes]:
+    """None for what bends."""
+    if mapping is None:
+        return b""
+    return mapping.tobytes() if isinstance(mapping, np.ndarray) else None
+
+
+@lru_cache(maxsize=16)
+def _inverse(matrix: bytes) -> np.ndarray:
+    """Of a (4, 4) matrix."""
+    result = np.linalg.inv(np.frombuffer(matrix).reshape(4, 4))
+    result.flags.writeable = False
+    return result
 
 
 def _applied(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return np.asarray(points) @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _transformed(transform: vtk.vtkAbstractTransform, points: Sequence) -> np.ndarray:
-    return np.array([transform.TransformPoint([float(value) for value in point]) for point in points])
+def _transformed(mapping: Mapping, points: Sequence) -> np.ndarray:
+    if mapping is None:
+        return np.asarray(points, float)
+    if isinstance(mapping, np.ndarray):
+        return _applied(mapping, points)
+    return np.array([mapping.TransformPoint([float(value) for value in point]) for point in points])

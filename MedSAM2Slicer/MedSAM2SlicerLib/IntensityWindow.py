@@ -129,8 +129,7 @@ def modalityOf(volumeNode) -> str:
     unit = _unit(volumeNode)
     if unit:
         return {UNIT_HU: CT, "HU": CT}.get(unit, PET if _isSuv(unit) or unit in UNCALIBRATED_PET_UNITS else UNKNOWN)
-    voxels = _voxels(volumeNode)
-    return CT if voxels.dtype.kind in "if" and _reachesAir(sampled(voxels)) else UNKNOWN
+    return CT if _reachesAir(volumeNode) else UNKNOWN
 
 
 # ---- windows
@@ -185,9 +184,23 @@ def _largest(volumeNode) -> float:
     return float(values.max()) if values.size else 0.0
 
 
-def _reachesAir(values: np.ndarray) -> bool:
-    """Only HU are below -500, and above it as well. A volume of one value tells nothing."""
-    return values.size > 0 and values.min() < AIR_HU < values.max()
+def _reachesAir(volumeNode) -> bool:
+    """Only HU are below -500, and above it as well. A volume of one value tells nothing.
+
+    It is asked for with every prompt, so the last answer is kept as long as the voxels are the same.
+    """
+    image = volumeNode.GetImageData()
+    stamp = (image.GetMTime(), image.GetPointData().GetScalars().GetMTime())
+    if stamp not in _reaching:
+        values = sampled(_voxels(volumeNode))
+        isNumber = _voxels(volumeNode).dtype.kind in "if"
+        _reaching.clear()
+        _reaching[stamp] = bool(isNumber and values.size > 0 and values.min() < AIR_HU < values.max())
+    return _reaching[stamp]
+
+
+# Stamps are never given twice in one run of Slicer.
+_reaching: dict[tuple[int, int], bool] = {}
 
 
 def _unit(volumeNode) -> str:

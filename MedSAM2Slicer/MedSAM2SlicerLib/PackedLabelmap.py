@@ -48,7 +48,10 @@ def packSegment(segmentationNode, segmentId: str) -> PackedLabelmap:
     mask_kji = _voxels(image) == segment.GetLabelValue()
     if not mask_kji.any():
         return NOTHING
-    ends = [np.flatnonzero(mask_kji.any(axis=tuple({0, 1, 2} - {axis})))[[0, -1]] for axis in range(3)]
+    # Along the first axis at once, for the voxels lie that way in memory.
+    flat_ji = mask_kji.any(axis=0)
+    occupied = (mask_kji.any(axis=(1, 2)), flat_ji.any(axis=1), flat_ji.any(axis=0))
+    ends = [np.flatnonzero(one)[[0, -1]] for one in occupied]
     box = mask_kji[tuple(slice(first, last + 1) for first, last in ends)]
     starts = image.GetExtent()[::2]
     extent = tuple(int(end) + starts[axis] for axis in range(3) for end in ends[2 - axis])

@@ -21,7 +21,8 @@ from medsam2_protocol.strokes import lasso_interior
 from medsam2_protocol.tagged import from_json, to_json
 from MedSAM2SlicerLib.Geometry import (
     VolumeFrame,
-    boxOfRoi,
+    boxOfCorners,
+    cornersOfRoi,
     pathOnSlice,
     pointOnSlice,
     rasOfIjk,
@@ -34,6 +35,7 @@ from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, MASK, NEGATIVE, NEGATIVE_SC
 
 MASK_ATTRIBUTE = "MedSAM2Slicer.Mask"
 MASKS_READ = 256
+PROMPTS_READ = 512
 
 
 class Form(Protocol):
@@ -56,11 +58,12 @@ class BoxForm:
 
     def place(self, node, frame: VolumeFrame, prompt: BoxPrompt) -> None:
         placement = roiOfBox(frame, prompt)
-        node.SetAndObserveObjectToNodeMatrix(vtkMatrix(placement.object_to_ras))
-        node.SetSize(*placement.size_mm)
+        with slicer.util.NodeModify(node):
+            node.SetAndObserveObjectToNodeMatrix(vtkMatrix(placement.object_to_ras))
+            node.SetSize(*placement.size_mm)
 
     def read(self, node, frame: VolumeFrame, volumeNode, axis: str) -> Optional[BoxPrompt]:
-        return boxOfRoi(frame, volumeNode, node, axis)
+        return _understood(boxOfCorners, frame, cornersOfRoi(volumeNode, node), axis)
 
     def isEmptied(self, node) -> bool:
         return False
@@ -78,7 +81,7 @@ class PointForm:
     def read(self, node, frame: VolumeFrame, volumeNode, axis: str) -> Optional[PointPrompt]:
         if self.isEmptied(node):
             return None
-        return pointOnSlice(frame, pointsWorld(node)[0], axis, self._isPositive)
+        return _understood(_pointOf, frame, pointsWorld(node), axis, self._isPositive)
 
     def isEmptied(self, node) -> bool:
         return node.GetNumberOfDefinedControlPoints() == 0
@@ -94,10 +97,9 @@ class ScribbleForm:
         _placePath(node, frame, prompt.axis, prompt.slice, prompt.path)
 
     def read(self, node, frame: VolumeFrame, volumeNode, axis: str) -> Optional[ScribblePrompt]:
-        found = pathOnSlice(frame, pointsWorld(node), axis) if not self.isEmptied(node) else None
-        if found is None or not _touchesSlice(found[1], frame, axis):
+        if self.isEmptied(node):
             return None
-        return _promptOrNone(lambda: ScribblePrompt(axis, *found, self._isPositive))
+        return _understood(_scribbleOf, frame, pointsWorld(node), axis, self._isPositive)
 
     def isEmptied(self, node) -> bool:
         return node.GetNumberOfDefinedControlPoints() < 2
@@ -110,10 +112,9 @@ class LassoForm:
         _placePath(node, frame, prompt.axis, prompt.slice, prompt.path)
 
     def read(self, node, frame: VolumeFrame, volumeNode, axis: str) -> Optional[LassoPrompt]:
-        found = pathOnSlice(frame, pointsWorld(node), axis) if not self.isEmptied(node) else None
-        if found is None or not lasso_interior(found[1], _sliceShape(frame, axis)).any():
+        if self.isEmptied(node):
             return None
-        return _promptOrNone(lambda: LassoPrompt(axis, *found))
+        return _understood(_lassoOf, frame, pointsWorld(node), axis)
 
     def isEmptied(self, node) -> bool:
         return node.GetNumberOfDefinedControlPoints() < 3
@@ -156,6 +157,36 @@ def pointsWorld(node) -> np.ndarray:
         node.GetNthControlPointPositionWorld(number, position)
         points.append(position.copy())
     return np.array(points).reshape(-1, 3)
+
+
+def _understood(reading, frame: VolumeFrame, points: np.ndarray, axis: str, *details):
+    """`reading(frame, points, axis, *details)`. The panel asks for every prompt often, and few have moved meanwhile."""
+    if frame.isBent:
+        return reading(frame, points, axis, *details)
+    return _remembered(reading, frame, points.tobytes(), axis, details)
+
+
+@lru_cache(maxsize=PROMPTS_READ)
+def _remembered(reading, frame: VolumeFrame, points: bytes, axis: str, details: tuple):
+    return reading(frame, np.frombuffer(points).reshape(-1, 3), axis, *details)
+
+
+def _pointOf(frame: VolumeFrame, points_world: np.ndarray, axis: str, isPositive: bool) -> Optional[PointPrompt]:
+    return pointOnSlice(frame, points_world[0], axis, isPositive)
+
+
+def _scribbleOf(frame: VolumeFrame, points_world: np.ndarray, axis: str, isPositive: bool) -> Optional[ScribblePrompt]:
+    found = pathOnSlice(frame, points_world, axis)
+    if found is None or not _touchesSlice(found[1], frame, axis):
+        return None
+    return _promptOrNone(lambda: ScribblePrompt(axis, *found, isPositive))
+
+
+def _lassoOf(frame: VolumeFrame, points_world: np.ndarray, axis: str) -> Optional[LassoPrompt]:
+    found = pathOnSlice(frame, points_world, axis)
+    if found is None or not lasso_interior(found[1], _sliceShape(frame, axis)).any():
+        return None
+    return _promptOrNone(lambda: LassoPrompt(axis, *found))
 
 
 def _textOfMask(prompt: MaskPrompt) -> str:

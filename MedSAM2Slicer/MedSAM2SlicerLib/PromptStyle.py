@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import slicer
+
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, MASK, NEGATIVE, NEGATIVE_SCRIBBLE, POSITIVE, SCRIBBLE
 
 Colour = tuple[float, float, float]
@@ -22,20 +24,21 @@ LINE_SHARE, CHOSEN_LINE_SHARE = 0.35, 0.6  # of a vertex
 
 
 def style(node, kind: str) -> None:
-    """Of a new markup."""
+    """Of a new markup, which is the chosen one."""
     node.CreateDefaultDisplayNodes()
     displayNode = node.GetDisplayNode()
-    displayNode.SetPropertiesLabelVisibility(False)
-    displayNode.SetVisibility3D(False)
-    if kind == BOX:
-        displayNode.SetFillOpacity(0.0)
-        displayNode.SetRotationHandleVisibility(False)
-        displayNode.SetTranslationHandleVisibility(False)
-    else:
-        displayNode.SetPointLabelsVisibility(False)
-    if kind == NEGATIVE:
-        displayNode.SetGlyphType(displayNode.ThickCross2D)
-    setChosen(node, kind, False)
+    with slicer.util.NodeModify(displayNode):
+        displayNode.SetPropertiesLabelVisibility(False)
+        displayNode.SetVisibility3D(False)
+        if kind == BOX:
+            displayNode.SetFillOpacity(0.0)
+            displayNode.SetRotationHandleVisibility(False)
+            displayNode.SetTranslationHandleVisibility(False)
+        else:
+            displayNode.SetPointLabelsVisibility(False)
+        if kind == NEGATIVE:
+            displayNode.SetGlyphType(displayNode.ThickCross2D)
+        setChosen(node, kind, True)
 
 
 def showOnSlice(node, thickness_mm: float) -> None:
@@ -53,10 +56,11 @@ def setChosen(node, kind: str, isChosen: bool) -> None:
     if displayNode is None:
         return
     colour = [LIGHTER + (1 - LIGHTER) * one if isChosen else DARKER * one for one in COLOURS[kind]]
-    displayNode.SetColor(*colour)
-    displayNode.SetSelectedColor(*colour)
-    if kind in (POSITIVE, NEGATIVE):
-        displayNode.SetGlyphScale(CHOSEN_POINT_PERCENT if isChosen else POINT_PERCENT)
-    elif kind != BOX:
-        displayNode.SetGlyphScale(VERTEX_PERCENT)
-        displayNode.SetLineThickness(CHOSEN_LINE_SHARE if isChosen else LINE_SHARE)
+    with slicer.util.NodeModify(displayNode):
+        displayNode.SetColor(*colour)
+        displayNode.SetSelectedColor(*colour)
+        if kind in (POSITIVE, NEGATIVE):
+            displayNode.SetGlyphScale(CHOSEN_POINT_PERCENT if isChosen else POINT_PERCENT)
+        elif kind != BOX:
+            displayNode.SetGlyphScale(VERTEX_PERCENT)
+            displayNode.SetLineThickness(CHOSEN_LINE_SHARE if isChosen else LINE_SHARE)

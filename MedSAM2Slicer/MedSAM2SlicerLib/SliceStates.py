@@ -156,7 +156,12 @@ def fromText(text: str) -> SliceStates:
 
 def digestOf(prompts: Iterable[Prompt]) -> int:
     """A number by which the prompts of a slice are recognised; their order counts."""
-    return zlib.crc32(to_json(SegmentPrompts("", tuple(prompts))).encode("utf-8"))
+    return _digest(tuple(prompts))
+
+
+@lru_cache(maxsize=512)
+def _digest(prompts: tuple[Prompt, ...]) -> int:
+    return zlib.crc32(to_json(SegmentPrompts("", prompts)).encode("utf-8"))
 
 
 def _read(data: dict) -> SliceStates:
