@@ -64,11 +64,9 @@ class Previewing:
             self._news.say(
                 _("Click into the object first (P), or draw a box (B): here it is only said what it is not.")
             )
-        elif self._change.open(lambda *place: place == (axis, index)):
+        else:
             self._preview.promptNode = node
-            name = Sentences.sliceName(axis, index)
-            self._news.say(_("Computing the preview of slice {slice}…").format(slice=name))
-            self._runs.predict(prompts, axis, index, self._onMask, self._change.startOver, self._onEnd)
+            self._ask(prompts, axis, index)
 
     def predictOn(self, axis: str, index: int) -> bool:
         """That slice, if there are prompts on it; returns whether there are."""
@@ -138,6 +136,15 @@ class Previewing:
         states = place.now() if place is not None else SliceStates()
         starts = bases(states, prompts, place.masks()) if states.axis == axis else {}
         return withBases(prompts, starts, axis)
+
+    def _ask(self, prompts: tuple[Prompt, ...], axis: str, index: int) -> None:
+        """The request goes first: while the engine computes, the segment is made ready to be written to."""
+        text = _("Computing the preview of slice {slice}…")
+        self._news.say(text.format(slice=Sentences.sliceName(axis, index)))
+        self._runs.predict(prompts, axis, index, self._onMask, self._change.startOver, self._onEnd)
+        if self._runs.isBusy and not self._change.open(lambda *place: place == (axis, index)):
+            self._runs.drop()
+            self._preview.forget()
 
     def _onMask(self, event: MaskChanged) -> None:
         self._preview.mask = event

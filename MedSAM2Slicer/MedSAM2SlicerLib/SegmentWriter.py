@@ -1,13 +1,14 @@
 """Masks of single slices into one segment of a segmentation node.
 
 The rules:
-* From `begin` on the segment has a labelmap of its own, on the lattice of the volume. Other segments keep theirs, so
-  nothing that is written can erase them, and overlaps stay.
+* From `begin` on the segment has a labelmap of its own, and from the first `write` on it lies on the lattice of the
+  volume. Other segments keep theirs, so nothing that is written can erase them, and overlaps stay.
 * What `mayWrite` does not allow is not written: slices that were edited or locked, and those that a run is not about.
 * `write` makes one slice of the segment exactly the given region, and touches nothing else. It works inside the
   labelmap's memory and costs a millisecond or so.
 * `end` lets Slicer crop the labelmap and refresh what is derived from it (closed surface), once.
-* `revert` puts the segment back to the bit, as it was at `begin`, unless somebody else has changed it since.
+* `revert` puts the segment back to the bit, as it was before the first `write`, unless somebody else has changed it
+  since.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class SegmentWriter:
         self.segmentId = segmentId
         self._shape_ijk = tuple(volumeNode.GetImageData().GetDimensions())
         self.mayWrite: Callable[[str, int], bool] = lambda axis, index: True
-        self._before: Optional[slicer.vtkOrientedImageData] = None
+        self._lattice: Optional[vtk.vtkMatrix4x4] = None
+        self._before: Optional[slicer.vtkOrientedImageData] = None  # until something was written
         self._written: tuple[object, int] = (None, 0)
 
     def begin(self) -> None:
@@ -53,7 +55,7 @@ class SegmentWriter:
             CannotWrite: the segmentation is kept in another form, or under a transform that bends the voxel grid.
         """
         try:
-            lattice = ijkToSegmentation(self.volumeNode, self.segmentationNode)
+            self._lattice = ijkToSegmentation(self.volumeNode, self.segmentationNode)
         except NotALattice:
             raise CannotWrite(
                 _(
@@ -62,18 +64,16 @@ class SegmentWriter:
             ) from None
         self._requireLabelmaps()
         self._segmentation().SeparateSegmentLabelmap(self.segmentId)
-        self._before = self._labelmap()
-        self._replace(_copyOn(lattice, self._before, self._volumeExtent()))
+        self._before = None
 
     def write(self, axis: str, index: int, region: MaskRegion) -> bool:
         """Make slice `index` along `axis` exactly `region`. Returns False, and does nothing, if it may not."""
         if not self.mayWrite(axis, index):
             return False
-        if not region.is_empty:
-            self._makeRoom(region)
-        if not _isEmpty(self._labelmap()):
-            self._paste(axis_kji(axis), index, region)
-            self._announce()
+        labelmap = self._roomFor(region)
+        if not _isEmpty(labelmap):
+            self._paste(labelmap, axis_kji(axis), index, region)
+            self._put(labelmap)
         return True
 
     def end(self) -> None:
@@ -88,11 +88,11 @@ class SegmentWriter:
         logic.SetBinaryLabelmapToSegment(labelmap, self.segmentationNode, self.segmentId, logic.MODE_REPLACE)
 
     def revert(self) -> bool:
-        """Undo everything since `begin`. Returns False, and does nothing, if somebody else changed the segment."""
+        """Undo everything since `begin`. Returns False, doing nothing, if nothing or somebody else's was written."""
         before, self._before = self._before, None
         if before is None or not self.isPossible() or self._fingerprint() != self._written:
             return False
-        self._replace(before)
+        self._put(before)
         return True
 
     def isPossible(self) -> bool:
@@ -122,17 +122,24 @@ class SegmentWriter:
         i, j, k = self._shape_ijk
         return (0, i - 1, 0, j - 1, 0, k - 1)
 
-    def _makeRoom(self, region: MaskRegion) -> None:
-        """Let the labelmap hold the region, and some more on the sides where it has to grow."""
-        labelmap, wanted = self._labelmap(), _boundsOf(region)
+    def _roomFor(self, region: MaskRegion):
+        """The segment's labelmap, or one to take its place: on the volume's lattice, and large enough."""
+        labelmap = self._labelmap()
+        if self._before is None:
+            self._before = labelmap
+            labelmap = _copyOn(self._lattice, labelmap, self._volumeExtent())
+        if region.is_empty:
+            return labelmap
+        have, wanted = labelmap.GetExtent(), _boundsOf(region)
         if _isEmpty(labelmap):
-            self._replace(_padded(labelmap, wanted))
-        elif not _contains(labelmap.GetExtent(), wanted):
-            have = labelmap.GetExtent()
-            self._replace(_padded(labelmap, _union(have, _withMargins(wanted, have, self._volumeExtent()))))
+            return _padded(labelmap, wanted)
+        if _contains(have, wanted):
+            return labelmap
+        # Room as well for what will come, on the sides where it has to grow.
+        return _padded(labelmap, _union(have, _withMargins(wanted, have, self._volumeExtent())))
 
-    def _paste(self, axis: int, index: int, region: MaskRegion) -> None:
-        extent, voxels_kji = self._labelmap().GetExtent(), _voxels(self._labelmap())
+    def _paste(self, labelmap, axis: int, index: int, region: MaskRegion) -> None:
+        extent, voxels_kji = labelmap.GetExtent(), _voxels(labelmap)
         plane = list(self._volumeExtent())
         low = 2 * (2 - axis)
         plane[low : low + 2] = [index, index]
@@ -148,9 +155,10 @@ class SegmentWriter:
         voxels_kji = _voxels(labelmap)
         voxels_kji[...] = voxels_kji == self._segment().GetLabelValue()
 
-    def _replace(self, labelmap) -> None:
+    def _put(self, labelmap) -> None:
         """Another image in place of the segment's: unlike a change of its size, this leaves derived forms alone."""
-        self._segment().AddRepresentation(LABELMAP, labelmap)
+        if labelmap is not self._labelmap():
+            self._segment().AddRepresentation(LABELMAP, labelmap)
         self._announce()
 
     def _announce(self) -> None:

@@ -229,7 +229,8 @@ class Desk:
         for result in results:
             slices += 1
             self._writer.write(_mask_changed(request, result))
-            self._writer.write(Progress(request.id, slices, max(total, slices), f"Slice {result.slice}"))
+            if isinstance(request, Propagate):
+                self._writer.write(Progress(request.id, slices, max(total, slices), f"Slice {result.slice}"))
         if self._inbox.is_cancelled(request.id):
             return Cancelled(request.id)
         seconds = time.perf_counter() - started

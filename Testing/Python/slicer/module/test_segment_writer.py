@@ -199,6 +199,24 @@ def test_revert_brings_back_every_bit(segmentation, volume, kind):
         np.testing.assert_array_equal(voxels(segmentation, other, volume), block(9, 11))
 
 
+def test_a_change_that_writes_nothing_leaves_the_labelmap_alone(segmentation, volume):
+    segment = painted(segmentation, volume, block())
+    image = image_of(segmentation, segment)
+    stamp = image.GetMTime()
+    writer = begun(volume, segmentation, segment)
+    writer.revert()
+    assert (image_of(segmentation, segment), image_of(segmentation, segment).GetMTime()) == (image, stamp)
+
+
+def test_what_a_hand_does_before_the_first_slice_is_written_survives_the_revert(segmentation, volume):
+    segment = painted(segmentation, volume, block())
+    writer = begun(volume, segmentation, segment)
+    painted(segmentation, volume, block(10, 12), segment=segment)
+    write(writer, square(12, 20), 6)
+    assert writer.revert()
+    np.testing.assert_array_equal(voxels(segmentation, segment, volume), block(10, 12))
+
+
 def test_revert_leaves_what_somebody_else_changed_in_between(segmentation, volume, writer):
     write(writer, square(5, 9), 6)
     painted(segmentation, volume, block(), segment=writer.segmentId)
@@ -325,8 +343,8 @@ def test_a_slice_costs_a_few_milliseconds_in_a_large_volume(scene, add_volume):
     regions = [region_of_slice(plane, 0, index) for index in range(20, 100)]
     times_s = []
     for index, region in zip(range(20, 100), regions, strict=True):
-        start_s = time.perf_counter()
+        start_s = time.thread_time()
         writer.write("K", index, region)
-        times_s.append(time.perf_counter() - start_s)
+        times_s.append(time.thread_time() - start_s)
     assert np.median(times_s) < 0.01
     assert max(times_s) < 0.05
