@@ -101,7 +101,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._embedSliceStrip()
         self.controller.news.onChanged = self.updatePanels
         self.engine.onChanged = self.controller.news.changed
-        self.engine.together = self.controller.news.together
+        self.engine.together = self.controller.news.afterViews
         self._embedShortcuts()
         self._observeScene()
         self.initializeParameterNode()
@@ -116,6 +116,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.setParameterNode(None)
         self.engineSection.stop()
         self.engine.kill()
+        self.controller.news.stop()
         self.engineVolume.removeFiles()
         self.removeObservers()
         # Slicer keeps the widgets of before a reload, hidden; they need not follow the scene for ever.

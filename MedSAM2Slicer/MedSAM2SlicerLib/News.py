@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Callable, Optional
 
+import qt
+
 from medsam2_protocol.messages import End, Failed, Progress
 from MedSAM2SlicerLib import Sentences
 from MedSAM2SlicerLib.Remedy import Remedy
 
 NO_PROGRESS = Progress("", 0, 0, "")
+AFTER_VIEWS_MS = 50  # a warm engine has answered by then
 
 
 class News:
@@ -29,6 +32,10 @@ class News:
         self.progress = NO_PROGRESS
         self._depth = 0
         self._isDue = False
+        self._rest = qt.QTimer()
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(AFTER_VIEWS_MS)
+        self._rest.connect("timeout()", self.tell)
 
     def say(self, sentence: str, isError: bool = False, remedy=None) -> None:
         """`remedy` is something with a title and an action, offered as a button beside the sentence."""
@@ -44,23 +51,52 @@ class News:
         self.progress = progress
         self.changed()
 
+    @property
+    def isBehind(self) -> bool:
+        """Whether something has changed that is not shown yet."""
+        return self._isDue
+
     def changed(self) -> None:
-        if self._depth:
-            self._isDue = True
-        else:
-            self.onChanged()
+        self._isDue = True
+        if not self._depth:
+            self.tell()
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """What changes inside is shown once, at the end: the panel takes milliseconds to be shown."""
+        with self._collected(self.tell):
+            yield
+
+    @contextmanager
+    def afterViews(self) -> Iterator[None]:
+        """What changes inside is shown once, a moment after the end: what is new in the views comes first."""
+        with self._collected(self._tellLater):
+            yield
+
+    def tell(self) -> None:
+        """What waits is shown now."""
+        self._rest.stop()
+        self._isDue = False
+        self.onChanged()
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        self._isDue = False
+        self._rest.stop()
+
+    @contextmanager
+    def _collected(self, show: Callable[[], None]) -> Iterator[None]:
         self._depth += 1
         try:
             yield
         finally:
             self._depth -= 1
             if self._isDue and not self._depth:
-                self._isDue = False
-                self.onChanged()
+                show()
+
+    def _tellLater(self) -> None:
+        if not self._rest.isActive():
+            self._rest.start()
 
 
 def shownTogether(method: Callable) -> Callable:
@@ -69,6 +105,17 @@ def shownTogether(method: Callable) -> Callable:
     @functools.wraps(method)
     def call(self, *arguments, **named):
         with self.news.together():
+            return method(self, *arguments, **named)
+
+    return call
+
+
+def shownAfterViews(method: Callable) -> Callable:
+    """The same, but the views come first."""
+
+    @functools.wraps(method)
+    def call(self, *arguments, **named):
+        with self.news.afterViews():
             return method(self, *arguments, **named)
 
     return call

@@ -25,7 +25,7 @@ from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.Exporting import Exporting
 from MedSAM2SlicerLib.HandEdits import HandEdits
 from MedSAM2SlicerLib.History import CannotUndo, History
-from MedSAM2SlicerLib.News import News, shownTogether
+from MedSAM2SlicerLib.News import News, shownAfterViews, shownTogether
 from MedSAM2SlicerLib.OpenChange import OpenChange
 from MedSAM2SlicerLib.Previewing import Previewing
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE, PlacedPrompt
@@ -152,7 +152,7 @@ class SegmentationController:
     def onPlaced(self, placed: Placed) -> None:
         self.onPromptPlaced(placed.prompt, placed.axis, placed.note)
 
-    @shownTogether
+    @shownAfterViews
     def onPromptPlaced(self, prompt: PlacedPrompt, axis: str, note: str = "") -> None:
         """`note` says what was left out of the prompt; it is shown with the preview."""
         with self.history.promptStep(_("new prompt")):
@@ -191,7 +191,7 @@ class SegmentationController:
             sentence = _("{volume} is bent by its transform: {view} cannot show one of its planes.")
             self.news.say(sentence.format(volume=volumeNode.GetName(), view=sliceNode.GetName()), isError=True)
 
-    @shownTogether
+    @shownAfterViews
     def onPromptMoved(self, node, before: Optional[PlacedPrompt]) -> None:
         """Somebody pulled at a prompt of ours, or deleted its point in a view."""
         if node not in self.choice.promptNodes():

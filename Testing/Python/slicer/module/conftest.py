@@ -22,6 +22,25 @@ FAKE_ENGINE = Path(__file__).with_name("fake_engine.py")
 
 
 @pytest.fixture
+def wait_until(wait_until: Callable[..., None]) -> Callable[..., None]:
+    """Until the condition holds. Then the panel shows what there is to say, as it does by itself a moment later."""
+
+    def wait(condition: Callable[[], Any], timeout_s: float = 10.0) -> None:
+        wait_until(condition, timeout_s)
+        show_news()
+
+    return wait
+
+
+def show_news() -> None:
+    import slicer
+
+    controller = getattr(getattr(slicer.modules, "MedSAM2SlicerWidget", None), "controller", None)
+    if controller is not None and controller.news.isBehind:
+        controller.news.tell()
+
+
+@pytest.fixture
 def add_volume(scene: Any) -> Callable[..., Any]:
     """``add_volume(voxels_kji, ijk_to_ras=None, name="CT")``: a scalar volume in the scene, shown in no view."""
     import slicer
