@@ -94,7 +94,7 @@ class Person:
         point = PointPrompt((i + ri - 10.0, float(j), k + 10.0), True)
         self.step("click, preview", lambda: controller.onPromptPlaced(point, "K"))
         self.step("propagate again", controller.propagate)
-        self.check("Done")
+        self.check("Recomputed")
         self.step("show 3D", lambda: self.widget.lesionPanel.ui.show3dButton.click())
         self.step("undo with 3D", controller.undo)
         self.step("propagate with 3D", controller.propagate)

@@ -168,9 +168,10 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def _on_scene_changed(self) -> None:
         if self._scene.IsBatchProcessing():
             return
-        before = self._known_nodes
+        before, nodes = self._known_nodes, self._nodes()
+        if nodes == before:
+            return
         self._refill()
-        nodes = self._known_nodes
         for node in nodes:
             if node not in before:
                 self.nodeAdded.emit(node)
@@ -182,7 +183,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         """The nodes on offer, in the order of the scene."""
         if self._scene is None:
             return []
-        every = (self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes()))
+        if len(self._node_types) == 1:
+            every = self._scene.GetNodesByClass(self._node_types[0])
+            every.UnRegister(None)
+        else:
+            every = self._scene.GetNodes()
         return [node for node in every if self._offers(node)]
 
     def _offers(self, node: Any) -> bool:
