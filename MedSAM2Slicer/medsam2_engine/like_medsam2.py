@@ -83,16 +83,17 @@ class MedSam2Driver:
         is_cancelled: Callable[[], bool] = lambda: False,
         *,
         zoom: str = ZOOM_OFF,
+        progressive: bool = False,
     ) -> Iterator[SliceMask]:
         """Every slice as it is found, then once more those that the largest component changes.
 
         slice_range: the first and last slice of the file that the driver would have been given.
 
         Raises:
-            BadRequest: anything but one box for each segment, and whole slices.
+            BadRequest: anything but one box for each segment, or an option that the driver does not have.
         """
-        if zoom != ZOOM_OFF:
-            raise BadRequest("MedSAM2's driver shows whole slices; it cannot zoom.")
+        if zoom != ZOOM_OFF or progressive:
+            raise BadRequest("MedSAM2's driver goes through whole slices, one after the other.")
         slices = SliceStack(self._volume, axis)
         first, last = slice_range or (0, slices.count - 1)
         prompted = [(segment.segment_id, *_only_box(segment, slices)) for segment in segments]

@@ -28,7 +28,8 @@ REMEMBERED_ANCHORS = 4  # beside the one that a walk starts from, where not more
 class SliceMask:
     """The object of one segment on one slice; `mask` is (rows, columns) bool, as `np.take(voxels_kji, slice, axis)`.
 
-    `agreement` is the Dice of both directions' masks, None where one only was followed.
+    `agreement` is the Dice of both directions' masks, None where one only was followed. `is_provisional`: of a first
+    look, after which the slice is given once more (`first_look`).
     """
 
     segment_id: str
@@ -38,6 +39,7 @@ class SliceMask:
     object_score: float
     predicted_iou: float
     agreement: float | None = None
+    is_provisional: bool = False
 
 
 class Leg:
@@ -57,9 +59,9 @@ class Leg:
         """What to ask next; None at the end."""
         return self._walk.ahead()
 
-    def arrived(self, ahead: Ahead, answer: FrameMask) -> SliceMask:
+    def arrived(self, answer: FrameMask) -> SliceMask:
         """The slice that was asked for."""
-        index, view = self._walk.arrived(ahead.frame, answer)
+        index, view = self._walk.arrived(answer)
         segment_id, axis = self._target.segment_id, self._scene.slices.axis
         if index not in self._met:
             self._met[index] = view
@@ -105,7 +107,7 @@ def _step(legs: Sequence[Leg], together: TracksTogether | None) -> dict[Leg, Sli
             answers = [one.tracker.track(one.frame, one.features) for one in asked.values()]
         else:
             answers = together.track_together(list(asked.values()))
-    return {leg: leg.arrived(ahead, answer) for (leg, ahead), answer in zip(asked.items(), answers, strict=True)}
+    return {leg: leg.arrived(answer) for leg, answer in zip(asked, answers, strict=True)}
 
 
 def _legs(scene: Scene, target: Target, anchors: Sequence[Anchor], stretch: Stretch) -> list[Leg]:

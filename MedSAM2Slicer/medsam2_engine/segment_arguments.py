@@ -14,6 +14,7 @@ from medsam2_protocol.prompts import AXES
 MODALITIES = {"CT": "CT", "MR": "MR", "PET": "PT"}  # as people say it, and as DICOM does
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DEFAULT_NAME = "Segment"
+PROGRESSIVE_HELP = "every fourth slice first, with outlines between them; the result is the same"
 ZOOM_HELP = "show a model of whole slices the object closely: if it is small (auto), or always (default: off)"
 EXAMPLES = """\
 examples:
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="embedded", metavar="ID", help="see `medsam2 models` (default: embedded)")
     parser.add_argument("--like", choices=("medsam2",), help="step by step as that project's own script, to compare")
     parser.add_argument("--zoom", default=ZOOM_OFF, choices=ZOOMS, help=ZOOM_HELP)
+    parser.add_argument("--progressive", action="store_true", help=PROGRESSIVE_HELP)
     parser.add_argument("--device", default="auto", choices=DEVICES, help="default: the best that works here")
     parser.add_argument("--window", type=_window, metavar="LOWER,UPPER", help="intensities shown as black and white")
     parser.add_argument("--modality", choices=MODALITIES, help="if the file does not say it")
@@ -77,6 +79,8 @@ def _fault_of(arguments: argparse.Namespace) -> str:
     """Which arguments do not go together, in words, or ""."""
     if arguments.like and arguments.zoom != ZOOM_OFF:
         return "--zoom is not used with --like: that project's script shows whole slices"
+    if arguments.like and arguments.progressive:
+        return "--progressive is not used with --like: that project's script goes from slice to slice"
     given = [name for name in _BY_HAND if getattr(arguments, name) is not None]
     if arguments.prompts:
         return f"--{given[0]} is not used with --prompts: write it into the prompt file" if given else ""

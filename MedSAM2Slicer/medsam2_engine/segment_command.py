@@ -52,6 +52,7 @@ class Propagating(Protocol):
         is_cancelled: Callable[[], bool] = ...,
         *,
         zoom: str = ...,
+        progressive: bool = ...,
     ) -> Iterator[SliceMask]: ...
 
 
@@ -68,13 +69,17 @@ OpenModel = Callable[[Volume, str, str], OpenedModel]
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has computed: one mask (KJI, bool) for every job, and what it cost."""
+    """What a run has computed: one mask (KJI, bool) for every job, and what it cost.
+
+    first_look_seconds: until all provisional masks were there; None without any.
+    """
 
     masks_kji: tuple[npt.NDArray[np.bool_], ...]
     slices: int
     seconds: float
     encoded: int
     device: str
+    first_look_seconds: float | None
 
 
 def open_model(volume: Volume, model_id: str, device: str) -> OpenedModel:
@@ -143,16 +148,22 @@ def _segment(
     masks = {job.prompts.segment_id: np.zeros(volume.shape_kji, bool) for job in jobs}
     names = {job.prompts.segment_id: job.name for job in jobs}
     seen = set()
+    first_look_seconds = None
     how = (arguments.window, is_cancelled)
+    more = {"zoom": arguments.zoom, "progressive": arguments.progressive}
     with ProgressBar(sys.stderr, _known_total(jobs), not arguments.quiet) as progress:
         for axis, slice_range, segments in _passes(jobs):
-            for found in opened.session.propagate(segments, axis, slice_range, *how, zoom=arguments.zoom):
+            for found in opened.session.propagate(segments, axis, slice_range, *how, **more):
                 np.moveaxis(masks[found.segment_id], axis_kji(axis), 0)[found.slice] = found.mask
+                if found.is_provisional:
+                    first_look_seconds = time.perf_counter() - start
+                    continue
                 if (found.segment_id, found.slice) not in seen:  # between two prompts a slice is found twice
                     progress.advance(f"{names[found.segment_id]}, slice {axis} {found.slice}")
                 seen.add((found.segment_id, found.slice))
     seconds = time.perf_counter() - start
-    return Result(tuple(masks.values()), len(seen), seconds, opened.session.encoded, opened.device)
+    cost = (len(seen), seconds, opened.session.encoded, opened.device, first_look_seconds)
+    return Result(tuple(masks.values()), *cost)
 
 
 def _passes(
@@ -214,6 +225,7 @@ def _write_report(arguments: argparse.Namespace, result: Result, jobs: Sequence[
         "window": [window.lower, window.upper] if window else None,
         "seconds": round(result.seconds, 3),
         "seconds_per_slice": round(_seconds_per_slice(result), 4),
+        "first_look_seconds": None if result.first_look_seconds is None else round(result.first_look_seconds, 3),
         "slices": result.slices,
         "encoded": result.encoded,
         "segments": [

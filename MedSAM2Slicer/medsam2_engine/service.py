@@ -223,14 +223,22 @@ class Desk:
             where = (request.axis, _range(request))
             how = (request.direction, request.corrected)
             results = session.propagate(
-                request.segments, *where, request.window, is_cancelled, *how, request.policy, request.zoom
+                request.segments,
+                *where,
+                request.window,
+                is_cancelled,
+                *how,
+                request.policy,
+                request.zoom,
+                request.progressive,
             )
             total = sum(session.most_masks(one, *where, *how) for one in request.segments)
         for result in results:
-            slices += 1
+            slices += not result.is_provisional
+            text = f"First look, slice {result.slice}" if result.is_provisional else f"Slice {result.slice}"
             self._writer.write(_mask_changed(request, result))
             if isinstance(request, Propagate):
-                self._writer.write(Progress(request.id, slices, max(total, slices), f"Slice {result.slice}"))
+                self._writer.write(Progress(request.id, slices, max(total, slices), text))
         if self._inbox.is_cancelled(request.id):
             return Cancelled(request.id)
         seconds = time.perf_counter() - started
@@ -296,6 +304,7 @@ def _mask_changed(request: Predict | Propagate, result: SliceMask) -> MaskChange
         round(result.object_score, 4),
         round(result.predicted_iou, 4),
         None if result.agreement is None else round(result.agreement, 4),
+        result.is_provisional,
     )
 
 

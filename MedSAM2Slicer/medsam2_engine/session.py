@@ -20,10 +20,11 @@ from medsam2_engine.backends.base import Backend, TracksTogether
 from medsam2_engine.encoding import Encoder
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.features import feature_budget
+from medsam2_engine.first_look import FirstLook, Survey, withdrawn
 from medsam2_engine.frames import FrameStack, SliceStack
 from medsam2_engine.framing import ObjectFraming, shared_frames
 from medsam2_engine.memory_policies import find_policy
-from medsam2_engine.propagation import Leg, SliceMask, legs_of_segment, take_turns
+from medsam2_engine.propagation import SliceMask, legs_of_segment, take_turns
 from medsam2_engine.segment_work import Work, work_of
 from medsam2_engine.sightings import Sighting, Sightings
 from medsam2_engine.slice_prompts import SlicePrompts, box_of_mask, prompts_by_slice
@@ -96,6 +97,7 @@ class Session:
         corrected: int | None = None,
         policy: str = SAM2,
         zoom: str = ZOOM_OFF,
+        progressive: bool = False,
     ) -> Iterator[SliceMask]:
         """The masks of the prompted slices, then of their neighbours, outwards, one slice of one segment at a time.
 
@@ -109,6 +111,8 @@ class Session:
         at through the frames of the propagation before it, so that nothing is encoded again.
         policy: name of the memory policy, see `memory_policies`.
         zoom: whether a model of whole slices is shown the object closely, see `medsam2_engine.zoom`.
+        progressive: give a first look at the whole object before the masks, see `first_look`; they are the same
+            afterwards. A correction has none.
 
         Raises:
             BadRequest: prompts that make no sense, a prompted slice outside the range, a range outside the volume, an
@@ -128,7 +132,8 @@ class Session:
             find_policy(policy),
             corrected is not None,
         )
-        return _while_wanted(self._propagate(scene, works, zoom, is_cancelled))
+        is_sketched = progressive and corrected is None
+        return _while_wanted(self._propagate(scene, works, zoom, is_sketched, is_cancelled))
 
     def most_masks(
         self,
@@ -176,9 +181,9 @@ class Session:
         return self.encoded - before
 
     def _propagate(
-        self, scene: Scene, works: Sequence[Work], zoom: str, is_cancelled: Callable[[], bool]
+        self, scene: Scene, works: Sequence[Work], zoom: str, is_sketched: bool, is_cancelled: Callable[[], bool]
     ) -> Iterator[SliceMask]:
-        legs: list[Leg] = []
+        surveys: list[Survey] = []
         for work in works:
             seen = self._sightings.of(work.segment_id, scene.slices.axis, scene.window, zoom)
             target = Target(work.segment_id, seen)
@@ -191,9 +196,23 @@ class Session:
                 if index in work.sent:
                     yield _result(work.segment_id, scene.slices, anchors[-1])
             with torch.inference_mode(), _until(is_cancelled):
-                anchors += self._kept_anchors(scene, target, work)
-                legs += legs_of_segment(scene, target, anchors, work.stretches)
-        yield from take_turns(legs, is_cancelled, self._governor.watching, self._together())
+                surveys.append(Survey(target, [*anchors, *self._kept_anchors(scene, target, work)], work.stretches))
+        shown: dict[tuple[str, int], SliceMask] = {}
+        if is_sketched:
+            with torch.inference_mode(), _until(is_cancelled):
+                look = FirstLook(scene, surveys)
+            for found in look.results(is_cancelled, self._governor.watching, self._together()):
+                shown[found.segment_id, found.slice] = found
+                yield found
+        if is_cancelled():
+            return
+        with torch.inference_mode(), _until(is_cancelled):
+            legs = [leg for one in surveys for leg in legs_of_segment(scene, one.target, one.anchors, one.stretches)]
+        for found in take_turns(legs, is_cancelled, self._governor.watching, self._together()):
+            shown.pop((found.segment_id, found.slice), None)
+            yield found
+        if not is_cancelled():
+            yield from (withdrawn(found) for found in shown.values() if found.mask.any())
 
     def _together(self) -> TracksTogether | None:
         backend = self.backend

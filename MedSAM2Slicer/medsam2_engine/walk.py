@@ -61,7 +61,8 @@ class Scene:
     """What all walks of a request have in common.
 
     framing: that of the backend, or a zoom of it. is_encoded: whether the features of a slice in frames are at hand.
-    is_local: the request corrects one slice, and walks look through the frames of the propagation before it.
+    is_local: the request corrects one slice, and walks look through the frames of the propagation before it. patience:
+    how many slices in a row without the object end a walk.
     """
 
     backend: Backend
@@ -73,6 +74,7 @@ class Scene:
     is_range_known: bool
     policy: MemoryPolicy
     is_local: bool
+    patience: int = ABSENT_SLICES
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Walk:
     """One segment, from one anchor in one direction. Each step is two: `ahead` says what to ask the tracker, and
     `arrived` takes its answer, so that several walks can be answered together.
 
-    others: anchors to remember. goal: the anchor that another walk comes from, None if there is none.
+    others: anchors to remember. goal: the anchor that another walk comes from, None if there is none. path: may leave
+    slices out; to the tracker it is as if they did not exist.
     """
 
     def __init__(
@@ -100,10 +103,12 @@ class Walk:
         self._goal = goal
         self._start = start.index
         self._path = iter(path)
+        self._stride = abs(path.step)
         self._reverse = path.step < 0
         self._absent = 0
         self._largest = int(start.mask.sum())
         self._is_fading = False
+        self._asked = start.index
         self._last = start.index, start.mask
         self._look_through(start.look.frames, start.index, start.look.answer)
 
@@ -118,16 +123,17 @@ class Walk:
         if index is None or (self._goal is None and self._is_over()):
             return None
         self._take_up_sighting(index)
-        return Ahead(self._tracker, index, self._scene.encode(self._frames, index))
+        self._asked = index
+        return Ahead(self._tracker, self._frame(index), self._scene.encode(self._frames, index))
 
     @torch.inference_mode()
-    def arrived(self, index: int, answer: FrameMask) -> tuple[int, View]:
-        """The slice as it is shown, once it was answered."""
-        frames = self._frames
+    def arrived(self, answer: FrameMask) -> tuple[int, View]:
+        """The slice that was asked about, as it is shown."""
+        index, frames = self._asked, self._frames
         mask = self._on_slice(frames, answer)
         if isinstance(frames, ZoomedFrames) and frames.cuts(mask) and self._look_wider(index, mask):
             frames = self._frames
-            answer = self._tracker.track(index, self._scene.encode(frames, index))
+            answer = self._tracker.track(self._frame(index), self._scene.encode(frames, index))
             mask = self._on_slice(frames, answer)
         self._take_stock(int(mask.sum()), answer.predicted_iou)
         self._refocus(index, mask)
@@ -140,7 +146,7 @@ class Walk:
 
     def _is_over(self) -> bool:
         """Whether the object has ended, as far as a walk can tell that is not told the range."""
-        return not self._scene.is_range_known and (self._is_fading or self._absent >= ABSENT_SLICES)
+        return not self._scene.is_range_known and (self._is_fading or self._absent >= self._scene.patience)
 
     def _take_stock(self, area: int, predicted_iou: float) -> None:
         """Note what a slice says about the end of the object; `area` in voxels."""
@@ -189,7 +195,7 @@ class Walk:
         scene = self._scene
         self._frames = frames
         self._tracker: Tracker = scene.backend.tracker(scene.slices.count, self._reverse, scene.policy)
-        self._tracker.condition(index, scene.encode(frames, index), answer)
+        self._tracker.condition(self._frame(index), scene.encode(frames, index), answer)
         for anchor in self._others:
             self._remember(anchor)
 
@@ -197,14 +203,18 @@ class Walk:
         """Another anchor in this walk's frames, which may be another crop than the one it was answered in."""
         scene, frames = self._scene, self._frames
         if anchor.look is not None and anchor.look.frames.key == frames.key:
-            self._tracker.condition(anchor.index, scene.encode(frames, anchor.index), anchor.look.answer)
+            self._tracker.condition(self._frame(anchor.index), scene.encode(frames, anchor.index), anchor.look.answer)
             return
         is_costly = not scene.is_encoded(frames, anchor.index)
         if not self._is_held(frames, anchor.mask) or (scene.is_local and is_costly and self._target.seen):
             return
         features = scene.encode(frames, anchor.index)
         answer = scene.backend.from_mask(features, frames.grid.mask_in_frame(anchor.mask))
-        self._tracker.condition(anchor.index, features, answer)
+        self._tracker.condition(self._frame(anchor.index), features, answer)
+
+    def _frame(self, index: int) -> int:
+        """Number of a slice among those on the path."""
+        return self._start + round((index - self._start) / self._stride)
 
     def _is_held(self, frames: FrameStack, mask: Mask) -> bool:
         return bool(mask.any()) and self._scene.framing.holds(frames, box_of_mask(mask))

@@ -151,6 +151,9 @@ class Propagate(Request):
 
     `policy` is one of `POLICIES`: by which rule followed slices are remembered (docs/corrections.md). `zoom` is that of
     `Predict`.
+
+    `progressive` asks for a first look before the masks: every fourth slice, and outlines between them, as provisional
+    masks. The masks that follow are the same with it and without. A correction has no first look.
     """
 
     id: str
@@ -166,6 +169,7 @@ class Propagate(Request):
     corrected: MaybeIndex = None
     policy: str = SAM2
     zoom: str = ZOOM_OFF
+    progressive: bool = False
 
     def __post_init__(self) -> None:
         _check_slice(self.axis, self.corrected or 0)
@@ -259,6 +263,9 @@ class MaskChanged(Event):
 
     Between two prompted or kept slices it may be sent twice: as first seen from one of them, then as both directions
     together see it. The last word counts. `agreement` comes with that: the Dice of the two directions' masks, 0 to 1.
+
+    A `provisional` mask belongs to the first look of a progressive propagation. Before `Done` another one comes for its
+    slice, also where the object turns out to be absent; after `Cancelled` or `Failed` some may have had no other.
     """
 
     id: str
@@ -270,12 +277,13 @@ class MaskChanged(Event):
     object_score: float
     predicted_iou: float
     agreement: MaybeNumber = None
+    provisional: bool = False
 
 
 @tagged("done")
 @dataclass(frozen=True)
 class Done(End):
-    """The request succeeded. `slices` masks were sent, `encoded` images had to be encoded for them."""
+    """The request succeeded. `slices` masks were sent, provisional ones not counted; `encoded` images were encoded."""
 
     id: str
     seconds: float

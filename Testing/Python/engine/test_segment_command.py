@@ -154,6 +154,7 @@ class FakeSession:
         is_cancelled: Callable[[], bool] = lambda: False,
         *,
         zoom: str = "off",
+        progressive: bool = False,
     ) -> Iterator[SliceMask]:
         self.zooms.append(zoom)
         self.calls.append(([segment.segment_id for segment in segments], axis, slice_range, window))
@@ -166,6 +167,9 @@ class FakeSession:
                 self.encoded += 1
                 mask = np.zeros(np.delete(self._volume.shape_kji, axis_kji(axis)), bool)
                 mask[5:8, 6:10] = True
+                if progressive:
+                    rough = ~mask
+                    yield SliceMask(segment.segment_id, axis, index, rough, 1.0, 1.0, is_provisional=True)
                 yield SliceMask(segment.segment_id, axis, index, self.changed(mask), 1.0, 1.0)
 
     def changed(self, mask: np.ndarray) -> np.ndarray:
@@ -233,10 +237,26 @@ def test_the_zoom_reaches_the_session_and_the_report(a_bench: Bench, tmp_path: P
     assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["zoom"] == "auto"
 
 
-def test_medsam2s_own_script_does_not_zoom(a_bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("option", [["--zoom", "on"], ["--progressive"]])
+def test_medsam2s_own_script_has_no_such_options(
+    a_bench: Bench, option: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
-        a_bench.run(*BOX, "--like", "medsam2", "--zoom", "on")
-    assert "--zoom is not used with --like" in capsys.readouterr().err
+        a_bench.run(*BOX, "--like", "medsam2", *option)
+    assert f"{option[0]} is not used with --like" in capsys.readouterr().err
+
+
+def test_provisional_masks_are_counted_apart_and_replaced(a_bench: Bench, tmp_path: Path) -> None:
+    assert a_bench.run(*BOX, "--progressive", "--report", tmp_path / "r.json") == 0
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert report["slices"] == 5
+    assert 0 <= report["first_look_seconds"] <= report["seconds"]
+    assert a_bench.mask().sum() == 5 * 3 * 4
+
+
+def test_without_a_first_look_the_report_has_no_time_of_one(a_bench: Bench, tmp_path: Path) -> None:
+    a_bench.run(*BOX, "--report", tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["first_look_seconds"] is None
 
 
 def test_segments_with_the_same_axis_and_range_go_together(a_bench: Bench, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def propagations(draw: st.DrawFn) -> Propagate:
         corrected=corrected,
         policy=draw(texts),
         zoom=draw(zooms),
+        progressive=draw(st.booleans()),
     )
 
 
@@ -113,7 +114,17 @@ STRATEGIES: dict[type[Message], st.SearchStrategy[Any]] = {
     Pong: st.builds(Pong, st.integers()),
     Progress: st.builds(Progress, texts, indices, indices, texts),
     MaskChanged: st.builds(
-        MaskChanged, texts, texts, texts, axes, indices, regions, numbers, numbers, st.none() | st.floats(0, 1)
+        MaskChanged,
+        texts,
+        texts,
+        texts,
+        axes,
+        indices,
+        regions,
+        numbers,
+        numbers,
+        st.none() | st.floats(0, 1),
+        st.booleans(),
     ),
     Done: st.builds(Done, texts, numbers, indices, indices, texts),
     Failed: st.builds(Failed, texts, texts, texts),
@@ -152,7 +163,7 @@ def test_a_message_that_lost_any_obligatory_field_is_refused(message: Message, d
     fields = json.loads(to_json(message))
     optional = (
         *("modality", "first", "last", "model", "device", "window", "direction", "slices", "encoded"),
-        *("corrected", "policy", "zoom", "agreement"),
+        *("corrected", "policy", "zoom", "agreement", "progressive", "provisional"),
     )
     lost = data.draw(st.sampled_from([name for name in fields if name not in optional]))
     if isinstance(message, Done) and lost == "device":
@@ -220,7 +231,7 @@ def test_a_zoom_that_there_is_not_is_refused() -> None:
 
 def test_a_host_that_knows_nothing_of_corrections_is_understood() -> None:
     fields = json.loads(to_json(propagation()))
-    del fields["corrected"], fields["policy"], fields["zoom"]
+    del fields["corrected"], fields["policy"], fields["zoom"], fields["progressive"]
     assert from_json(json.dumps(fields), Message) == propagation()
 
 

@@ -169,6 +169,20 @@ def test_the_end_counts_slices_and_encodings(office: Office, propagate: Propagat
     assert (end.id, end.slices, end.encoded, end.device) == ("r2", 7, 7, "no device")
 
 
+def test_a_first_look_is_marked_and_not_counted(office: Office, propagate: Propagate) -> None:
+    end = office.desk.end_of(replace(propagate, first=0, last=19, progressive=True))
+    sent = [event for event in office.written if isinstance(event, MaskChanged)]
+    rough = {event.slice for event in sent if event.provisional}
+    assert {1, 5, 13, 17} <= rough <= set(range(20)) - {9}
+    assert {event.slice for event in sent[-19:]} >= rough
+    assert not any(event.provisional for event in sent[-19:])
+    assert isinstance(end, Done)
+    assert (end.slices, end.encoded) == (20, 20)
+    counted = [event.done for event in office.written[1:] if isinstance(event, Progress)]
+    assert counted == sorted(counted)
+    assert counted[-1] == 20
+
+
 def test_the_second_time_nothing_is_encoded(office: Office, propagate: Propagate) -> None:
     office.desk.end_of(propagate)
     end = office.desk.end_of(replace(propagate, id="r3"))
