@@ -50,6 +50,15 @@ def ofDone(propagation, end: Done) -> str:
     return " ".join(sentences)
 
 
+def ofKept(states) -> str:
+    """`states` of what came of a run that did not reach its end."""
+    sentences = [_("What came was kept. Ctrl+Z takes it back.")]
+    if states.provisional:
+        text = _("Only looked at roughly: {slices}. Space follows them slice by slice.")
+        sentences.append(text.format(slices=listed(states.axis, states.provisional)))
+    return " ".join(sentences)
+
+
 def between(axis: str, ends: tuple[int, int]) -> str:
     first, last = ends
     if first == last:

@@ -63,7 +63,8 @@ class EngineRuns:
     def propagate(self, question: Question, onMask: OnMask, onRepeated, onEnd: OnEnd) -> None:
         """All slices along the axis as far as the reach lets it go, or what one corrected slice changes."""
         task = self._task(question.prompts, question.axis, None, question.reach)
-        task = replace(task, kept=question.kept, corrected=question.corrected)
+        progressive = self._choice.parameters.progressive and question.corrected is None
+        task = replace(task, kept=question.kept, corrected=question.corrected, progressive=progressive)
         self._start(task, onMask, onRepeated, onEnd)
 
     def cancel(self) -> None:

@@ -9,6 +9,7 @@ class MedSAM2SlicerParameterNode:
     """`model` and `device` are ids of the engine's own lists; "auto" lets the engine choose the device.
 
     `window` is a choice of IntensityWindow; empty means what fits the volume. `zoom` is one of the protocol's.
+    `progressive`: a propagation begins with a first look.
     """
 
     volume: vtkMRMLScalarVolumeNode
@@ -19,6 +20,7 @@ class MedSAM2SlicerParameterNode:
     window: str = ""
     zoom: str = "off"
     direction: str = "both"
+    progressive: bool = False
     markedAxis: str = ""
     firstSlice: int = -1
     lastSlice: int = -1

@@ -126,7 +126,7 @@ class Propagating:
         restoreSegment(partial.segmentationNode, partial.segmentId, partial.came)
         self._note(self._choice.place(), partial.states)
         self._history.segmentChanged(_("part of a propagation"), partial.before, texts)
-        self._news.say(_("What came was kept. Ctrl+Z takes it back."))
+        self._news.say(CorrectionSentences.ofKept(partial.states))
 
     def markSlice(self, isFirst: bool) -> None:
         """The slice that is shown becomes the first or the last of the range."""

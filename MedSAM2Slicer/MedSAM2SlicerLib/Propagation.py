@@ -29,6 +29,7 @@ class Propagation:
         self._number = 0
         self._kept: Slices = frozenset()
         self._came: dict[int, Evidence] = {}
+        self._provisional: set[int] = set()  # of these, slices of a first look
         self._regions: dict[tuple[str, int], MaskRegion] = {}  # of this step
         self._written: dict[tuple[str, int], MaskRegion] = {}  # of the steps before
         self._isReplaying = False
@@ -67,7 +68,7 @@ class Propagation:
     def question(self) -> Question:
         """The next request; what the segment holds now is what stands."""
         self._kept = keptNow(self.plan, self.step, self.states)
-        self._came, self._regions = {}, {}
+        self._came, self._regions, self._provisional = {}, {}, set()
         masks = keptMasks(self.place.masks(), self.plan.axis, self._kept)
         return Question(self.plan.prompts, self.plan.axis, self.step.reach, masks, self.step.corrected)
 
@@ -75,13 +76,17 @@ class Propagation:
         """Returns whether it is to be written."""
         if not self.mayWrite(event.axis, event.slice):
             return False
+        if event.provisional:
+            self._provisional.add(event.slice)
+        else:
+            self._provisional.discard(event.slice)
         self._came[event.slice] = (event.object_score, event.predicted_iou, event.agreement)
         self._regions[event.axis, event.slice] = event.region
         return True
 
     def onRepeated(self, writer) -> None:
         """The segment is as it was at the beginning, and the request is asked again."""
-        self._came, self._regions = {}, {}
+        self._came, self._regions, self._provisional = {}, {}, set()
         self._replay(writer)
 
     def onStepDone(self, writer, end: Done) -> None:
@@ -114,7 +119,8 @@ class Propagation:
         }
         known = {index: region for index, region in self.states.bases.items() if index not in self._came}
         new = {index: region for index, region in plan.starts.items() if index in self._came}
-        return self.states.afterRun(self._came, cleared, answered, {**known, **new})
+        firstLook = frozenset(self._provisional)
+        return self.states.afterRun(self._came, cleared, answered, {**known, **new}, firstLook)
 
     def _replay(self, writer) -> None:
         self._isReplaying = True

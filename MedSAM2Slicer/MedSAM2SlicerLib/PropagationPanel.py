@@ -24,6 +24,7 @@ class PropagationPanel:
         ui.fromHereButton.connect("clicked()", lambda: controller.markSlice(True))
         ui.toHereButton.connect("clicked()", lambda: controller.markSlice(False))
         ui.clearMarksButton.connect("clicked()", controller.clearMarks)
+        ui.progressiveCheckBox.connect("toggled(bool)", self.onProgressiveToggled)
         ui.keepButton.connect("clicked()", controller.keepWhatCame)
 
     def setParameters(self, parameters) -> None:
@@ -34,9 +35,11 @@ class PropagationPanel:
         isFree = parameters is not None and not controller.isPropagating
         for widget in (ui.directionSelector, ui.fromHereButton, ui.toHereButton, ui.clearMarksButton):
             widget.setEnabled(isFree)
+        ui.progressiveCheckBox.setEnabled(isFree)
         ui.keepButton.setVisible(controller.canKeep)
         if parameters is None:
             return
+        ui.progressiveCheckBox.setChecked(parameters.progressive)
         ui.rangeLabel.text = marksText(parameters)
         ui.rangeButton.text = self._summary()
         index = DIRECTIONS.index(parameters.direction) if parameters.direction in DIRECTIONS else 0
@@ -50,6 +53,10 @@ class PropagationPanel:
             return _("Range: {marks}").format(marks=marks)
         way = _("up only") if direction == UP else _("down only")
         return _("Range: {marks}, {way}").format(marks=marks, way=way)
+
+    def onProgressiveToggled(self, isChecked: bool) -> None:
+        if self._parameters is not None and self._parameters.progressive != isChecked:
+            self._parameters.progressive = isChecked
 
     def onDirectionChosen(self, index: int) -> None:
         if self._parameters is not None and index >= 0 and self._parameters.direction != DIRECTIONS[index]:

@@ -106,7 +106,7 @@ def planOf(choice: SegmentChoice, place: SegmentStates, everything: bool) -> Pla
     isWhole = everything or not states.isPropagated
     steps = () if isWhole else _corrections(states, prompts, masks, reach, count)
     if not steps:
-        if not isWhole and settings == states.settings:
+        if not isWhole and settings == states.settings and not states.provisional:
             raise _nothingToDo(states, prompts)
         steps = (Step(None, reach, range(count)),)
     sent, used = withBases(prompts, starts, axis), sum(map(len, prompts.values()))

@@ -1,6 +1,7 @@
 """What is known about every slice of a segment: where its mask came from, and whether it stands.
 
 * propagated: the mask came from a propagation; the next one may change it, or clear it if it comes no further.
+* provisional: the mask is of a first look, and the propagation that should have followed the slice was cancelled.
 * key: a person put prompts on the slice. Which ones were answered last is kept as a digest, so that a prompt that is
   new, moved or deleted since shows as a correction that waits.
 * edited: voxels were changed by hand. locked: a person said that the slice is right. Both are kept: no run writes
@@ -24,7 +25,8 @@ from medsam2_protocol.messages import ZOOM_OFF
 from medsam2_protocol.prompts import AXES, Prompt, SegmentPrompts
 from medsam2_protocol.tagged import from_jsonable, to_json, to_jsonable
 
-NOTHING, PROPAGATED, KEY, EDITED, LOCKED = "nothing", "propagated", "key", "edited", "locked"
+NOTHING, PROPAGATED, PROVISIONAL, KEY = "nothing", "propagated", "provisional", "key"
+EDITED, LOCKED = "edited", "locked"
 VERSION = 1
 Evidence = tuple[float, float, Optional[float]]
 Slices = frozenset[int]
@@ -41,6 +43,7 @@ class SliceStates:
         lattice: by which the volume's voxel lattice is recognised.
         settings: what the last propagation was asked with: direction, first and last slice (-1: none), model, window,
             zoom.
+        provisional: of the propagated slices those with a mask of a first look.
         evidence: object score, predicted IoU and agreement of the masks that came.
         bases: what prompted slices held before the first prompt was put there; where they held nothing, no entry.
         answered: digest of the prompts of every prompted slice when its mask was computed last.
@@ -55,6 +58,7 @@ class SliceStates:
     edited: Slices = NONE
     locked: Slices = NONE
     pending: Slices = NONE
+    provisional: Slices = NONE
     evidence: Mapping[int, Evidence] = field(default_factory=dict)
     bases: Mapping[int, MaskRegion] = field(default_factory=dict)
     answered: Mapping[int, int] = field(default_factory=dict)
@@ -80,10 +84,13 @@ class SliceStates:
             return EDITED
         if index in prompted:
             return KEY
+        if index in self.provisional:
+            return PROVISIONAL
         return PROPAGATED if index in self.propagated else NOTHING
 
     def withLocked(self, indices: Iterable[int]) -> SliceStates:
-        return replace(self, locked=self.locked | frozenset(indices))
+        known = frozenset(indices)
+        return replace(self, locked=self.locked | known, provisional=self.provisional - known)
 
     def withReleased(self, indices: Iterable[int]) -> SliceStates:
         """The next propagation may do with them as it likes."""
@@ -98,6 +105,7 @@ class SliceStates:
             self,
             propagated=self.propagated - changed,
             edited=self.edited | changed,
+            provisional=self.provisional - changed,
             pending=self.pending | changed,
             evidence=_without(self.evidence, changed),
             marks=dict(marks),
@@ -113,12 +121,17 @@ class SliceStates:
         cleared: Iterable[int],
         answered: Mapping[int, int],
         bases: Mapping[int, MaskRegion],
+        provisional: Slices = NONE,
     ) -> SliceStates:
-        """Masks came for some slices, others were cleared; `answered` are the prompted slices as they are now."""
+        """Masks came for some slices, others were cleared; `answered` are the prompted slices as they are now.
+
+        Of the masks that came, those of the `provisional` slices are of a first look.
+        """
         gone = frozenset(cleared)
         return replace(
             self,
             propagated=(self.propagated - gone) | frozenset(came),
+            provisional=(self.provisional - gone - frozenset(came)) | provisional,
             evidence={**_without(self.evidence, gone), **came},
             bases={index: region for index, region in bases.items() if index in answered},
             answered=dict(answered),
@@ -137,6 +150,7 @@ class SliceStates:
             "edited": _ranges(self.edited),
             "locked": _ranges(self.locked),
             "pending": _ranges(self.pending),
+            "provisional": _ranges(self.provisional),
             "evidence": {str(index): _rounded(one) for index, one in sorted(self.evidence.items())},
             "bases": {str(index): to_jsonable(one) for index, one in sorted(self.bases.items())},
             "answered": {str(index): one for index, one in sorted(self.answered.items())},
@@ -177,6 +191,7 @@ def _read(data: dict) -> SliceStates:
         edited=_indices(data["edited"]),
         locked=_indices(data["locked"]),
         pending=_indices(data["pending"]),
+        provisional=_indices(data.get("provisional", [])),
         evidence={int(index): _evidence(*one) for index, one in data["evidence"].items()},
         bases={int(index): from_jsonable(one, MaskRegion) for index, one in data["bases"].items()},
         answered={int(index): int(one) for index, one in data["answered"].items()},

@@ -13,7 +13,7 @@ from MedSAM2SlicerLib.SegmentSlices import stampOf
 from MedSAM2SlicerLib.SegmentTags import SLICES_TAG, tagOf
 from MedSAM2SlicerLib.Sentences import sliceName
 from MedSAM2SlicerLib.ShownSlices import ShownSlices
-from MedSAM2SlicerLib.SliceStates import EDITED, KEY, LOCKED, NOTHING, PROPAGATED
+from MedSAM2SlicerLib.SliceStates import EDITED, KEY, LOCKED, NOTHING, PROPAGATED, PROVISIONAL
 from MedSAM2SlicerLib.SliceStrip import SliceStrip
 from MedSAM2SlicerLib.StripCells import Places, StripCell, cellsOf, placesOf
 from MedSAM2SlicerLib.StripPicture import COLOURS, LETTERS
@@ -160,6 +160,7 @@ def stateTitle(state: str) -> str:
     return {
         NOTHING: _("empty"),
         PROPAGATED: _("propagated"),
+        PROVISIONAL: _("looked at roughly"),
         KEY: _("prompted"),
         EDITED: _("edited by hand"),
         LOCKED: _("locked"),
@@ -176,7 +177,7 @@ def _legend() -> str:
     square = '<span style="color:{};">■</span> {}'
     entries = [
         square.format(COLOURS[state], f"{LETTERS[state]} {stateTitle(state)}".strip())
-        for state in (PROPAGATED, KEY, EDITED, LOCKED)
+        for state in (PROPAGATED, PROVISIONAL, KEY, EDITED, LOCKED)
     ]
     entries.append(_("? to look at"))
     return "&nbsp; ".join("<nobr>" + entry + "</nobr>" for entry in entries)

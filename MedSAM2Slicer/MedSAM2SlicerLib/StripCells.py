@@ -12,7 +12,7 @@ from medsam2_protocol.confidence import SliceEvidence, confidences, doubtful
 from medsam2_protocol.prompts import axis_kji
 from MedSAM2SlicerLib.Corrections import waiting
 from MedSAM2SlicerLib.SegmentSlices import SegmentSlices
-from MedSAM2SlicerLib.SliceStates import NOTHING, SliceStates
+from MedSAM2SlicerLib.SliceStates import NOTHING, PROVISIONAL, SliceStates
 
 MARGIN = 0.1
 SMALLEST_MARGIN = 3
@@ -69,8 +69,10 @@ def cellsOf(states: SliceStates, prompted: Mapping[int, int], places: Places, co
             index,
             states.of(index, prompted),
             places[index][0] if index in places else 0,
-            sure.get(index) if states.of(index, prompted) != NOTHING and index not in waits else None,
-            index in doubts,
+            sure.get(index)
+            if states.of(index, prompted) not in (NOTHING, PROVISIONAL) and index not in waits
+            else None,
+            index in doubts or index in states.provisional,
             index in waits,
         )
         for index in range(max(0, first - margin), min(count, last + margin + 1))

@@ -46,6 +46,7 @@ class Task:
     kept: tuple[MaskPrompt, ...] = ()
     corrected: Optional[int] = None
     zoom: str = ZOOM_OFF
+    progressive: bool = False
 
     def request(self, volume_id: str) -> Request:
         segment = SegmentPrompts(self.segmentId, self.prompts, self.kept)
@@ -54,7 +55,9 @@ class Task:
             return Predict("", volume_id, segment, self.axis, self.slice, *how)
         first, last, direction = self.reach.first, self.reach.last, self.reach.direction
         how = (self.model, self.device, self.window, direction, self.corrected)
-        return Propagate("", volume_id, (segment,), self.axis, first, last, *how, zoom=self.zoom)
+        return Propagate(
+            "", volume_id, (segment,), self.axis, first, last, *how, zoom=self.zoom, progressive=self.progressive
+        )
 
 
 @dataclass(frozen=True)

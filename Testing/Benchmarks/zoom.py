@@ -50,6 +50,7 @@ from seeded_networks import seeded_model
 
 FRAME, WIDTH = 512, 512  # of the networks with seeded weights
 SIZE = 128  # of the embedded model's
+LESION = 40
 RUNS: dict[str, tuple[Framing, str]] = {
     "whole slices": (WholeSliceFraming(SIZE), ZOOM_OFF),
     "zoom": (WholeSliceFraming(SIZE), ZOOM_ON),
@@ -120,7 +121,7 @@ def cost(slices: int, size: int) -> Iterator[str]:
     """A Markdown table: encodings and CPU seconds a slice."""
     config = replace(PUBLISHED["sam2.1_hiera_tiny"], image_size=size)
     backend = Sam2Backend("seeded", seeded_model(config), WholeSliceFraming(size), Device("cpu", "CPU"), "exact")
-    yield f"Hiera-T at {size} pixels, {slices} slices of {WIDTH} x {WIDTH} voxels, a lesion of 20 voxels"
+    yield f"Hiera-T at {size} pixels, {slices} slices of {WIDTH} x {WIDTH} voxels, a lesion of {LESION} voxels"
     yield "| | encodings | CPU s per slice | with its features cached |"
     yield "|---|---|---|---|"
     for name, step in (("stays", 0), ("crosses half the slice", WIDTH // 2 // slices)):
@@ -132,9 +133,9 @@ def _cost_row(title: str, backend: Sam2Backend, slices: int, step: int, zoom: st
     corners = [128 + step * index for index in range(slices)]
     voxels = np.zeros((slices, WIDTH, WIDTH), np.float32)
     for index, corner in enumerate(corners):
-        voxels[index, 200:220, corner : corner + 20] = 200.0
+        voxels[index, 200 : 200 + LESION, corner : corner + LESION] = 200.0
     session = Session(Volume(voxels, np.eye(4), "MR"), Guided(backend), feature_budget_bytes=1 << 32)
-    asked = SegmentPrompts("s", (BoxPrompt("K", 0, (corners[0], 200), (corners[0] + 19, 219)),))
+    asked = SegmentPrompts("s", (BoxPrompt("K", 0, (corners[0], 200), (corners[0] + LESION - 1, 199 + LESION)),))
 
     def run() -> None:
         found = list(session.propagate([asked], "K", (0, slices - 1), Window(0.0, 255.0), zoom=zoom))

@@ -6,7 +6,7 @@ of a negative scribble. A slice without a prompt takes those of the nearest one.
 FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
 FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
 (never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own), memory
-(there is enough for the embedded model on the CPU only).
+(there is enough for the embedded model on the CPU only), patient (a propagation waits for its Cancel after two slices).
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ class FakeEngine:
         if self.mode == "memory" and (request.model, request.device) != ("embedded", "cpu"):
             self.say(Failed(request.id, "out_of_memory", "There is not enough memory on the device."))
             return
+        if getattr(request, "progressive", False):
+            self.show_roughly(request, segment, slices)
         for done, index in enumerate(slices):
             if request.id in self.cancelled and self.mode != "deaf":
                 self.say(Cancelled(request.id))
@@ -149,6 +151,18 @@ class FakeEngine:
         if not (request.id in self.cancelled and self.mode == "deaf"):
             self.say(Done(request.id, 0.5, len(slices), len(slices), "cpu"))
 
+    def show_roughly(self, request, segment, slices: list) -> None:
+        """A first look, which holds the slice's first voxel too. Prompted slices are answered as they will be."""
+        axis = axis_kji(request.axis)
+        given = {slice_of_prompt(prompt, request.axis) for prompt in segment.prompts}
+        for index in slices:
+            plane = np.take(self.volumes[request.volume_id], index, axis)
+            rough = plane > plane.max() / 2
+            rough[0, 0] = index not in given
+            region = region_of_slice(rough, axis, index)
+            where = (request.volume_id, segment.segment_id, request.axis, index)
+            self.say(MaskChanged(request.id, *where, region, 1.0, 1.0, provisional=index not in given))
+
     def misbehave(self, request, done: int) -> None:
         isPropagation = isinstance(request, Propagate)
         if self.mode in ("slow", "deaf"):
@@ -157,6 +171,8 @@ class FakeEngine:
             return
         if self.mode == "crash":
             os.kill(os.getpid(), 9)
+        while self.mode == "patient" and request.id not in self.cancelled:
+            time.sleep(0.01)
         if self.mode == "hang":
             time.sleep(60)
         if self.mode == "garbage":
