@@ -77,7 +77,8 @@ class Gap:
     def filled(self, spacing_xy: tuple[float, float]) -> Iterator[SliceMask]:
         """What lies between two anchors that are near to each other."""
         if len(self._known) == 2:
-            yield from self._between(*sorted(self._known), spacing_xy)
+            below, above = sorted(self._known)
+            yield from self._between(below, above, spacing_xy)
 
     def filled_beside(self, found: SliceMask, spacing_xy: tuple[float, float]) -> Iterator[SliceMask]:
         """What lies between a new slice and those nearest to it that are known."""

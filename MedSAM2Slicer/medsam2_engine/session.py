@@ -204,14 +204,14 @@ class Session:
             for found in look.results(is_cancelled, self._governor.watching, self._together()):
                 shown[found.segment_id, found.slice] = found
                 yield found
-        if is_cancelled():
-            return
+            if is_cancelled():
+                return
         with torch.inference_mode(), _until(is_cancelled):
             legs = [leg for one in surveys for leg in legs_of_segment(scene, one.target, one.anchors, one.stretches)]
         for found in take_turns(legs, is_cancelled, self._governor.watching, self._together()):
             shown.pop((found.segment_id, found.slice), None)
             yield found
-        if not is_cancelled():
+        if shown and not is_cancelled():
             yield from (withdrawn(found) for found in shown.values() if found.mask.any())
 
     def _together(self) -> TracksTogether | None:
