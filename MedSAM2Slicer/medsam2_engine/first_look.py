@@ -93,13 +93,14 @@ class Gap:
     def _between(self, below: int, above: int, spacing_xy: tuple[float, float]) -> Iterator[SliceMask]:
         if above - below > EVERY:
             return
-        one, other = self._known[below], self._known[above]
-        for index in range(below + 1, above):
+        one, other, indices = self._known[below], self._known[above], range(below + 1, above)
+        shares = [(index - below) / (above - below) for index in indices]
+        for index, mask in zip(indices, interpolated(one.mask, other.mask, shares, spacing_xy), strict=True):
             yield SliceMask(
                 one.segment_id,
                 one.axis,
                 index,
-                interpolated(one.mask, other.mask, (index - below) / (above - below), spacing_xy),
+                mask,
                 min(one.object_score, other.object_score),
                 min(one.predicted_iou, other.predicted_iou),
                 is_provisional=True,

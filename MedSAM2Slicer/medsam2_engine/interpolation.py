@@ -11,6 +11,8 @@ that of the object's innermost voxel, with the opposite sign, so that it shrinks
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
@@ -18,9 +20,9 @@ import SimpleITK as sitk
 from medsam2_engine.frames import Mask
 
 
-def interpolated(one: Mask, other: Mask, share: float, spacing_xy: tuple[float, float]) -> Mask:
-    """The mask (rows, columns) at `share` of the way from `one` (0) to `other` (1); `spacing_xy` in mm."""
-    found = np.zeros(one.shape, bool)
+def interpolated(one: Mask, other: Mask, shares: Sequence[float], spacing_xy: tuple[float, float]) -> list[Mask]:
+    """The masks (rows, columns) at these shares of the way from `one` (0) to `other` (1); `spacing_xy` in mm."""
+    found = [np.zeros(one.shape, bool) for _ in shares]
     either = one | other
     if not either.any():
         return found
@@ -28,7 +30,8 @@ def interpolated(one: Mask, other: Mask, share: float, spacing_xy: tuple[float, 
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     distances = [_signed_distance(mask[part], spacing_xy) if mask.any() else None for mask in (one, other)]
     near, far = (_or_opposite(distances[n], distances[1 - n]) for n in (0, 1))
-    found[part] = (1 - share) * near + share * far > 0
+    for mask, share in zip(found, shares, strict=True):
+        mask[part] = (1 - share) * near + share * far > 0
     return found
 
 
@@ -40,11 +43,14 @@ def _signed_distance(mask: Mask, spacing_xy: tuple[float, float]) -> npt.NDArray
 
 
 def _distance_to(wanted: Mask, spacing_xy: tuple[float, float]) -> npt.NDArray[np.float32]:
-    """Of every other voxel, in mm, between centres."""
+    """Of every other voxel, in mm, between centres. One thread: arrays are small, and cores are wanted elsewhere."""
     image = sitk.GetImageFromArray(wanted.astype(np.uint8))
     image.SetSpacing(spacing_xy)
-    distance = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return np.asarray(sitk.GetArrayFromImage(distance), np.float32)
+    maurer = sitk.SignedMaurerDistanceMapImageFilter()
+    maurer.SetNumberOfThreads(1)
+    maurer.SetSquaredDistance(False)
+    maurer.SetUseImageSpacing(True)
+    return np.asarray(sitk.GetArrayFromImage(maurer.Execute(image)), np.float32)
 
 
 def _or_opposite(

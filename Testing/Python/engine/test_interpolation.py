@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from medsam2_engine import interpolation
 from medsam2_engine.frames import Mask
-from medsam2_engine.interpolation import interpolated
 
 ISOTROPIC = (1.0, 1.0)
 
@@ -14,6 +14,11 @@ ISOTROPIC = (1.0, 1.0)
 def disc(radius: float, row: float = 30, column: float = 40) -> Mask:
     rows, columns = np.indices((60, 80))
     return np.asarray((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
+
+
+def interpolated(one: Mask, other: Mask, share: float, spacing_xy: tuple[float, float]) -> Mask:
+    (found,) = interpolation.interpolated(one, other, [share], spacing_xy)
+    return found
 
 
 def radius_of(mask: Mask) -> float:
