@@ -120,7 +120,8 @@ class Session:
         """
         slices = SliceStack(self.volume, axis)
         works = [work_of(segment, slices, slice_range, direction, corrected) for segment in segments]
-        encode = partial(self._encoded_until, is_cancelled, self._company(slices, slice_range))
+        company = self._company(slices, slice_range) if zoom == ZOOM_OFF else None
+        encode = partial(self._encoded_until, is_cancelled, company)
         scene = Scene(
             self.backend,
             zoomed(self.backend.framing, zoom),
