@@ -56,7 +56,8 @@ class Desk:
         self.random = random.Random(seed)
         self.parameters = SimpleNamespace(
             volume=volume, segmentation=slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode"), segmentId="",
-            model="embedded", device="auto", window="", zoom="off", direction="both", markedAxis="", firstSlice=-1, lastSlice=-1,
+            model="embedded", device="auto", window="", direction="both", markedAxis="", firstSlice=-1, lastSlice=-1,
+            zoom="off",
         )  # fmt: skip
         self.controller.choice.parameters = self.parameters
         self.controller.addSegment()
