@@ -2,12 +2,13 @@
 
     python3 dev.py bench [--repeats 3] [--threads 1] [--slices 24] [--size 512] [--part all]
 
-Three parts, each as a table in Markdown and as JSON in `bench-output/`:
+Four parts, each as a table in Markdown and as JSON in `bench-output/`:
 
 * `whole-slice`: SAM 2.1 Hiera-T with seeded random weights, one box in the middle, both directions; beside it
   transformers with the same weights, if it is installed. Jobs take turns; medians of the repeats.
 * `embedded`: the model that ships: a click, a lesion, a thousand slices.
 * `worker`: from the start of the process to its first mask.
+* `gpu`: the whole-slice models that people run on a GPU, if there is one.
 
 CPU seconds are those of the process: on a busy machine they say more than the clock. The limit of the machine is the
 best matrix product it does; a job's share of it is its operations over its seconds over that.
@@ -30,6 +31,7 @@ sys.path[:0] = [str(ROOT / "MedSAM2Slicer"), str(ROOT / "Testing"), str(Path(__f
 
 import torch  # noqa: E402
 from embedded_job import click_ms, lesion_s, thousand_slices  # noqa: E402
+from gpu_job import PRECISIONS, configurations, gpu_page  # noqa: E402
 from measuring import flops, interleaved, machine, matmul_peak, peak_memory_mb  # noqa: E402
 from whole_slice_job import Job  # noqa: E402
 from worker_job import start_to_first_mask  # noqa: E402
@@ -147,7 +149,19 @@ def worker(report: Report, options: argparse.Namespace) -> None:
         report.measured(name, value, "s")
 
 
-PARTS = {"whole-slice": whole_slice, "embedded": embedded, "worker": worker}
+def gpu(report: Report, options: argparse.Namespace) -> None:
+    """The same job as `whole_slice`, on the GPU."""
+    if not torch.cuda.is_available():
+        report.say("\nNo GPU that torch can see.")
+        return
+    report.say(f"\nOn {torch.cuda.get_device_name()}, {options.slices} slices.\n\n| | |\n|---|---|")
+    for model, config in configurations():
+        for precision in PRECISIONS:
+            for name, value in gpu_page(config, precision, options.slices, options.repeats).items():
+                report.measured(f"{model}, {precision}: {name}", value, "")
+
+
+PARTS = {"whole-slice": whole_slice, "embedded": embedded, "worker": worker, "gpu": gpu}
 
 
 def save(report: Report) -> None:

@@ -40,9 +40,9 @@ class Job:
         self.key = self.slices // 2
         self.box = self.phantom.box("K", self.key)
 
-    def backend(self, precision: Precision = "exact") -> Sam2Backend:
+    def backend(self, precision: Precision = "exact", device: str = "cpu") -> Sam2Backend:
         framing = WholeSliceFraming(self.config.image_size)
-        return Sam2Backend("seeded", seeded_model(self.config), framing, Device("cpu", "CPU"), precision)
+        return Sam2Backend("seeded", seeded_model(self.config), framing, Device(device, device), precision)
 
     def session(self, backend: Sam2Backend) -> Session:
         return Session(self.phantom.volume, backend, feature_budget_bytes=1 << 32)

@@ -11,6 +11,7 @@ import torch
 
 from medsam2_engine.model.config import HieraConfig, Sam2Config
 from phantoms import dice
+from pretended_gpu import PretendedGpu
 
 BENCHMARKS = Path(__file__).parents[2] / "Benchmarks"
 
@@ -75,3 +76,19 @@ def test_operations_of_a_whole_job_are_counted(measuring: ModuleType, a_small_jo
     first = measuring.flops(lambda: a_small_job.run(session))  # type: ignore[attr-defined]
     second = measuring.flops(lambda: a_small_job.run(session))  # type: ignore[attr-defined]
     assert 0 < second < first
+
+
+def test_the_page_of_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, a_small_job: object) -> None:
+    """On a pretended GPU, so that the first real one does not find an error in its own benchmark."""
+    page = importlib.import_module("gpu_job")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    monkeypatch.setattr("medsam2_engine.backends.batches.free_memory", lambda device: 1 << 40)
+    with PretendedGpu():
+        measured = page.gpu_page(a_small_job.config, "exact", slices=3, repeats=1)  # type: ignore[attr-defined]
+    assert list(measured) == ["first prompt, ms per slice", "second prompt, ms per slice", "8 segments over one"]
+    assert min(measured.values()) > 0
+
+
+def test_the_page_of_a_gpu_names_models_that_exist(a_small_job: object) -> None:
+    sizes = [config.image_size for _, config in importlib.import_module("gpu_job").configurations()]
+    assert sizes == [512, 1024, 1024]
