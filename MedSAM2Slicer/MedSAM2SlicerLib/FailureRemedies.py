@@ -74,7 +74,8 @@ class FailureRemedies:
         return self._otherDevice(CPU, _("Use the CPU"), again)
 
     def _otherDevice(self, device: str, title: str, again: Action) -> Optional[Remedy]:
-        if self._choice.device == device or self._lists.device(device) is None:
+        """For devices that every engine has, also one that failed before it could list them."""
+        if self._choice.device == device:
             return None
 
         def act() -> None:
