@@ -24,7 +24,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 from xml.etree import ElementTree
@@ -117,18 +117,18 @@ def test(options: argparse.Namespace, rest: list[str]) -> int:
     python = prepare(options.venv, "test")
     if rest:
         return run_pytest(python, *rest)
-    lanes = [[[f"--ignore={HOST_TESTS}"]]]
+    runs = [[f"--ignore={HOST_TESTS}"]]
     if has_modules(python, "slicer_core"):
-        lanes[0].append(["--override-ini=python_files=test_[s-z]*.py", HOST_TESTS])
-        lanes.insert(0, [["--override-ini=python_files=test_[a-r]*.py", HOST_TESTS]])
+        runs.insert(0, ["--override-ini=python_files=test_[a-r]*.py", HOST_TESTS])
+        runs.append(["--override-ini=python_files=test_[s-z]*.py", HOST_TESTS])
     else:
         print("dev.py: no headless Slicer for this Python, its tests are left out; Python 3.10 to 3.13 runs them all.")
     with tempfile.TemporaryDirectory() as folder:
-        reports = []
-        for run in (run for lane in lanes for run in lane):
+        reports: list[Path] = []
+        for run in runs:
             reports.append(Path(folder) / f"{len(reports)}.xml")
             run.append(f"--junit-xml={reports[-1]}")
-        codes = side_by_side(lanes, python)
+        codes = two_at_a_time(runs, python)
         print(closing_line([report for report in reports if report.exists()]))
     return max(codes)
 
@@ -163,27 +163,25 @@ def run_pytest(python: Path, *arguments: str, output: TextIO | None = None) -> i
     return call([python, "-m", "pytest", *arguments], {"QT_QPA_PLATFORM": "offscreen"}, output)
 
 
-def side_by_side(lanes: Sequence[Sequence[Sequence[str]]], python: Path) -> list[int]:
-    """Lanes of runs of pytest at the same time, the runs of a lane one after the other; all exit codes.
+def two_at_a_time(runs: Sequence[Sequence[str]], python: Path) -> list[int]:
+    """Runs of pytest, each begun when one of two before it has ended; their exit codes.
 
-    The first lane is seen as it goes, the others when it has ended, whole.
+    The first is seen as it goes, the others when they have ended, whole.
     """
-    first, *others = lanes
-    with ThreadPoolExecutor(max(1, len(others))) as pool, contextlib.ExitStack() as stack:
-        waiting = []
-        for lane in others:
-            output = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
-            waiting.append((pool.submit(run_lane, lane, python, output), output))
-        codes = run_lane(first, python, None)
-        for lane_codes, output in waiting:
-            codes += lane_codes.result()
-            output.seek(0)
-            shutil.copyfileobj(output, sys.stdout)
+    with ThreadPoolExecutor(2) as pool, contextlib.ExitStack() as stack:
+        begun: list[tuple[Future[int], TextIO | None]] = []
+        for arguments in runs:
+            output: TextIO | None = None
+            if begun:
+                output = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
+            begun.append((pool.submit(run_pytest, python, *arguments, output=output), output))
+        codes = []
+        for run, output in begun:
+            codes.append(run.result())
+            if output is not None:
+                output.seek(0)
+                shutil.copyfileobj(output, sys.stdout)
     return codes
-
-
-def run_lane(lane: Sequence[Sequence[str]], python: Path, output: TextIO | None) -> list[int]:
-    return [run_pytest(python, *arguments, output=output) for arguments in lane]
 
 
 def closing_line(reports: Sequence[Path]) -> str:

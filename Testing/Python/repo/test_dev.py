@@ -49,7 +49,7 @@ def test_runs_side_by_side_are_shown_one_after_the_other_with_their_exit_codes(d
     arguments = ["-q", "-p", "no:cacheprovider", "-c", str(tmp_path / "pytest.ini")]
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     passing, failing = ([*arguments, str(tmp_path / f"test_{name}.py")] for name in ("first", "second"))
-    assert dev.side_by_side([[passing], [failing, passing]], Path(sys.executable)) == [0, 1, 0]
+    assert dev.two_at_a_time([passing, failing, passing], Path(sys.executable)) == [0, 1, 0]
     sys.stdout.flush()
     shown = capfd.readouterr().out
     assert shown.index("1 passed") < shown.index("test_of_the_second")
