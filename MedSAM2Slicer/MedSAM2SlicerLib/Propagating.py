@@ -209,7 +209,8 @@ class Propagating:
         states = propagation.statesNow()
         if writer.revert() and not came.isSame(self._before):
             place = writer.volumeNode, segmentationNode, segmentId
-            self._partial = PartialResult(*place, self._before, came, states)
+            texts = textsOf(propagation.place.segment)
+            self._partial = PartialResult(*place, self._before, came, states, texts)
             self._partialRun = self._runs.started
 
     def _note(self, place: SegmentStates, states: SliceStates) -> None:

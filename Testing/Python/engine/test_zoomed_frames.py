@@ -41,6 +41,7 @@ class ObedientBackend:
     framing: Framing
     model_id: str = "obedient"
     device_name: str = "no device"
+    device_type: str = "cpu"
 
     def encode(self, pixels: Tensor) -> Tensor:
         return pixels[0, 0]

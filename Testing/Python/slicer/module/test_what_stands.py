@@ -58,6 +58,7 @@ class Desk:
             volume=volume, segmentation=slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode"), segmentId="",
             model="embedded", device="auto", window="", direction="both", markedAxis="", firstSlice=-1, lastSlice=-1,
             zoom="off",
+            progressive=False,
         )  # fmt: skip
         self.controller.choice.parameters = self.parameters
         self.controller.addSegment()
