@@ -161,3 +161,11 @@ def test_what_came_is_not_kept_over_a_segment_that_was_changed_since(shown, fake
     shown.ui.keepButton.click()
     assert "changed meanwhile" in shown.ui.messageLabel.text
     np.testing.assert_array_equal(shown.mask(shown.volume), painted)
+
+
+def test_what_came_is_not_kept_over_a_slice_that_was_locked_since(shown, fake_engine, wait_until):
+    cancelled(shown, fake_engine, wait_until)
+    shown.controller.approval.lock(9)
+    shown.ui.keepButton.click()
+    assert "changed meanwhile" in shown.ui.messageLabel.text
+    assert not shown.mask(shown.volume)[9].any()
