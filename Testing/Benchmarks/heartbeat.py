@@ -98,7 +98,7 @@ class Person:
         self.step("show 3D", lambda: self.widget.lesionPanel.ui.show3dButton.click())
         self.step("undo with 3D", controller.undo)
         self.step("propagate with 3D", controller.propagate)
-        self.check("Done")
+        self.check("Recomputed")
         self.step("hide 3D", lambda: self.widget.lesionPanel.ui.show3dButton.click())
         self.step("propagate, cancelled", controller.propagate, lambda: controller.progress.done >= 20)
         self.step("cancel", controller.cancel)
