@@ -1,4 +1,4 @@
-"""One command of an installation: a QProcess, the lines it writes, and its end.
+"""One command in the background: a QProcess, the lines it writes, and its end.
 
 Lifetime as in `WorkerRun`: nothing waits, and a run stays referenced until Qt has reported its end, because destroying
 a QProcess that still runs would block Slicer.
@@ -7,13 +7,16 @@ a QProcess that still runs would block Slicer.
 from __future__ import annotations
 
 import codecs
+import json
 from dataclasses import dataclass
-from typing import Callable
+from typing import Any, Callable, Optional
 
 import qt
 
 from MedSAM2SlicerLib.InstallPlan import Attempt
 from MedSAM2SlicerLib.ProcessTree import killTree
+
+ENGINE_SIGN = "medsam2: "  # before a sentence of the engine's for people
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,29 @@ class CommandEnd:
     @property
     def hasSucceeded(self) -> bool:
         return self.exitCode == 0 and not self.couldNotStart and not self.hasCrashed
+
+    @property
+    def sentence(self) -> str:
+        """The last one that the engine wrote for people; "" if it wrote none."""
+        return next((line[len(ENGINE_SIGN) :] for line in reversed(self._lines()) if line.startswith(ENGINE_SIGN)), "")
+
+    @property
+    def lastLine(self) -> str:
+        """Whatever was written last."""
+        return next(reversed(self._lines()), "")
+
+    def _lines(self) -> list[str]:
+        return [line.strip() for line in self.text.splitlines() if line.strip()]
+
+
+def toldBy(line: str) -> Optional[dict[str, Any]]:
+    """What a line for programs says; None of any other line."""
+    if not line.startswith("{"):
+        return None
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 class CommandRun:

@@ -7,14 +7,13 @@ next download goes on from there. Whatever has changed what is there is followed
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.ChildEnvironment import withProxy
-from MedSAM2SlicerLib.CommandRun import CommandEnd, CommandRun
+from MedSAM2SlicerLib.CommandRun import ENGINE_SIGN, CommandEnd, CommandRun, toldBy
 from MedSAM2SlicerLib.Environment import EngineEnvironment, EngineNotInstalled, cleanEnvironment
 from MedSAM2SlicerLib.InstallPlan import Attempt, normalizedProxy
 from MedSAM2SlicerLib.ListedModel import ListedModel, listedModels
@@ -22,7 +21,6 @@ from MedSAM2SlicerLib.Sentences import withoutCommands
 
 LIST, DOWNLOAD, VERIFY, REMOVE, RECOGNISE, ADD = "list", "download", "verify", "remove", "recognise", "add"
 _CHANGING = (DOWNLOAD, REMOVE, ADD)
-_SIGN = "medsam2: "
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class ModelCommands:
         try:
             python = self._environment.python()
         except EngineNotInstalled as error:
-            self._finish(action, modelId, CommandEnd(-1, "", f"{_SIGN}{error}"))
+            self._finish(action, modelId, CommandEnd(-1, "", f"{ENGINE_SIGN}{error}"))
             return
         self.action, self.modelId, self._end = action, modelId, {}
         self._run = CommandRun(self.onLine, self.onCommandEnded)
@@ -133,11 +131,8 @@ class ModelCommands:
         self.onChanged()
 
     def onLine(self, line: str) -> None:
-        if self.action == LIST or not line.startswith("{"):
-            return
-        try:
-            said = json.loads(line)
-        except ValueError:
+        said = None if self.action == LIST else toldBy(line)
+        if said is None:
             return
         if "end" in said:
             self._end = said
@@ -170,9 +165,7 @@ class ModelCommands:
 
 def _whyNot(end: CommandEnd) -> str:
     """The command's own sentence, or what is known of its end without one."""
-    lines = [line.strip() for line in end.text.splitlines() if line.strip()]
-    said = [line[len(_SIGN) :] for line in lines if line.startswith(_SIGN)]
-    if said:
-        return withoutCommands(said[-1])
-    why = lines[-1] if lines else _("it wrote nothing")
+    if end.sentence:
+        return withoutCommands(end.sentence)
+    why = end.lastLine or _("it wrote nothing")
     return _("The engine's Python could not do it ({why}). Press Check in the section Engine.").format(why=why)

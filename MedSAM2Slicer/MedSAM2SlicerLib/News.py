@@ -101,21 +101,18 @@ class News:
 
 def shownTogether(method: Callable) -> Callable:
     """A method of something that has `news`, whose changes are shown at its end."""
-
-    @functools.wraps(method)
-    def call(self, *arguments, **named):
-        with self.news.together():
-            return method(self, *arguments, **named)
-
-    return call
+    return _showing(method, News.together)
 
 
 def shownAfterViews(method: Callable) -> Callable:
     """The same, but the views come first."""
+    return _showing(method, News.afterViews)
 
+
+def _showing(method: Callable, collected: Callable) -> Callable:
     @functools.wraps(method)
     def call(self, *arguments, **named):
-        with self.news.afterViews():
+        with collected(self.news):
             return method(self, *arguments, **named)
 
     return call

@@ -6,7 +6,6 @@ ends with exactly one `TrainingEnd`, unless `stop` came first, which kills it: t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
@@ -14,7 +13,7 @@ from typing import Any, Callable, Optional
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.CaseFolder import CaseFolder
-from MedSAM2SlicerLib.CommandRun import CommandEnd, CommandRun
+from MedSAM2SlicerLib.CommandRun import CommandEnd, CommandRun, toldBy
 from MedSAM2SlicerLib.Environment import EngineEnvironment, EngineNotInstalled, cleanEnvironment
 from MedSAM2SlicerLib.InstallPlan import Attempt
 from MedSAM2SlicerLib.Sentences import withoutCommands
@@ -22,7 +21,6 @@ from MedSAM2SlicerLib.TrainingRecord import TrainingRecord
 
 DONE, INTERRUPTED = "done", "interrupted"
 NOT_INSTALLED, DIED, FAILED = "not_installed", "died", "failed"
-_SIGN = "medsam2: "
 
 
 @dataclass(frozen=True)
@@ -83,11 +81,8 @@ class TrainingCommand:
     # ---- slots
 
     def onLine(self, line: str) -> None:
-        if not line.startswith("{"):
-            return
-        try:
-            said = json.loads(line)
-        except ValueError:
+        said = toldBy(line)
+        if said is None:
             return
         if "end" in said:
             self._last = said
@@ -113,7 +108,5 @@ def _endOf(end: CommandEnd, last: Mapping[str, Any]) -> TrainingEnd:
             "close other programs, and let it go on."
         )
         return TrainingEnd(DIED, sentence)
-    lines = [line.strip() for line in end.text.splitlines() if line.strip()]
-    said = [line[len(_SIGN) :] for line in lines if line.startswith(_SIGN)]
-    why = said[-1] if said else lines[-1] if lines else _("it wrote nothing")
+    why = end.sentence or end.lastLine or _("it wrote nothing")
     return TrainingEnd(FAILED, _("The training failed: {why}").format(why=withoutCommands(why)))

@@ -121,21 +121,16 @@ def test_programs_are_told_why_there_is_no_training(
     assert "Close other programs, choose a smaller model" in end["text"]
 
 
+def in_the_background(case_folder: Path, steps: int) -> subprocess.Popen[str]:
+    arguments = [str(case_folder), "-o", str(case_folder.parent / "out"), "--id", "mine", "--steps", str(steps)]
+    options = ["--frames", "4", "--background", "--json"]
+    command = [sys.executable, "-m", "medsam2_engine", "finetune", *arguments, *options]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=here())
+
+
 def test_a_training_in_the_background_ends_with_the_program_that_started_it(case_folder: Path) -> None:
     """Nothing is lost: the same command goes on from the step that it came to."""
-    arguments = [str(case_folder), "-o", str(case_folder.parent / "out"), "--id", "mine", "--steps", "500"]
-    command = [
-        sys.executable,
-        "-m",
-        "medsam2_engine",
-        "finetune",
-        *arguments,
-        "--frames",
-        "4",
-        "--background",
-        "--json",
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=here()) as process:
+    with in_the_background(case_folder, 500) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         while '"step": 2,' not in process.stdout.readline():
@@ -150,19 +145,7 @@ def test_a_training_in_the_background_ends_with_the_program_that_started_it(case
 
 def test_a_training_in_the_background_that_comes_to_its_end_ends_well(case_folder: Path) -> None:
     """Though its standard input is still open."""
-    arguments = [str(case_folder), "-o", str(case_folder.parent / "out"), "--id", "mine", "--steps", "1"]
-    command = [
-        sys.executable,
-        "-m",
-        "medsam2_engine",
-        "finetune",
-        *arguments,
-        "--frames",
-        "4",
-        "--background",
-        "--json",
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=here()) as process:
+    with in_the_background(case_folder, 1) as process:
         assert process.stdout is not None
         last = json.loads(process.stdout.read().splitlines()[-1])
         assert process.wait() == ExitCode.OK

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from panel_hands import box, idle
+
 
 @pytest.fixture
 def shown(module, add_volume, ball):
@@ -11,17 +13,6 @@ def shown(module, add_volume, ball):
     module.show(module.volume)
     module.listen()
     return module
-
-
-def idle(module):
-    return lambda: not module.controller.isBusy
-
-
-def box(module, wait_until, index=10):
-    from medsam2_protocol.prompts import BoxPrompt
-
-    module.controller.onBoxPlaced(BoxPrompt("K", index, (10.0, 8.0), (34.0, 32.0)))
-    wait_until(idle(module))
 
 
 def show_slice(k):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from medsam2_protocol.messages import Propagate
+from panel_hands import box, idle
 
 
 @pytest.fixture
@@ -11,22 +12,9 @@ def shown(module, add_volume, ball):
     """The entered module with the ball chosen, a first look wanted, and every request in `asked`."""
     module.volume = add_volume(ball)
     module.show(module.volume)
-    module.asked = []
-    request = module.engine.request
-    module.engine.request = lambda message, *rest: (module.asked.append(message), request(message, *rest))[1]
+    module.listen()
     module.ui.progressiveCheckBox.click()
     return module
-
-
-def idle(module):
-    return lambda: not module.controller.isBusy
-
-
-def box(module, wait_until, index=10):
-    from medsam2_protocol.prompts import BoxPrompt
-
-    module.controller.onBoxPlaced(BoxPrompt("K", index, (10.0, 8.0), (34.0, 32.0)))
-    wait_until(idle(module))
 
 
 def propagated(module, wait_until):

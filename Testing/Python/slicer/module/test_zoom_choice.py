@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from panel_hands import box, idle
+
 TITLES = ["Off: whole slices", "Automatic: small objects closely", "On: every object closely"]
 
 
@@ -15,17 +17,6 @@ def shown(module, add_volume, ball):
     module.listen()
     module.parameters.model = "sam2.1-tiny"
     return module
-
-
-def idle(module):
-    return lambda: not module.controller.isBusy
-
-
-def box(module, wait_until, index=10):
-    from medsam2_protocol.prompts import BoxPrompt
-
-    module.controller.onBoxPlaced(BoxPrompt("K", index, (10.0, 8.0), (34.0, 32.0)))
-    wait_until(idle(module))
 
 
 def propagate(module, wait_until):
