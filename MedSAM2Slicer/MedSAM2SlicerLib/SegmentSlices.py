@@ -12,7 +12,7 @@ import numpy as np
 import slicer
 from vtk.util.numpy_support import vtk_to_numpy
 
-from medsam2_protocol.masks import EMPTY_REGION, MaskRegion, region_of_slice
+from medsam2_protocol.masks import MaskRegion, packed_bits, region_of_mask, tight_box
 from medsam2_protocol.prompts import axis_kji
 from MedSAM2SlicerLib.Geometry import NotALattice, ijkToRas, ijkToSegmentation
 
@@ -34,20 +34,20 @@ class SegmentSlices:
 
     def region(self, axis: str, index: int) -> MaskRegion:
         """One slice exactly as it is; empty where there is nothing."""
-        along = axis_kji(axis)
-        offset = index - self.start[along]
-        if not 0 <= offset < self.voxels.shape[along]:
-            return EMPTY_REGION
-        region = region_of_slice(np.take(self.voxels, offset, along), along, index)
-        if region.is_empty:
-            return region
-        box = [0 if other == along else self.start[other] for other in range(3)]
-        start = tuple(one + shift for one, shift in zip(region.start_kji, box))
-        return MaskRegion(start, region.shape_kji, region.bits)
+        start, voxels = self._slice(axis, index)
+        return region_of_mask(voxels, start)
 
     def marks(self, axis: str) -> dict[int, int]:
         """A number for every slice that holds something, by which another content is recognised."""
-        return {index: _mark(self.region(axis, index)) for index in self.slices(axis)}
+        return {index: _mark(*self._slice(axis, index)) for index in self.slices(axis)}
+
+    def _slice(self, axis: str, index: int) -> tuple[Start, np.ndarray]:
+        """Its first voxel, and its voxels within the box, which are none beyond it; not copied."""
+        along = axis_kji(axis)
+        start, place = list(self.start), [slice(None)] * 3
+        start[along], offset = index, max(0, index - self.start[along])
+        place[along] = slice(offset, offset + 1) if index >= self.start[along] else slice(0, 0)
+        return tuple(start), self.voxels[tuple(place)]
 
 
 def readBox(volumeNode, segmentationNode, segmentId: str) -> tuple[Start, np.ndarray]:
@@ -75,8 +75,11 @@ def latticeOf(volumeNode) -> int:
     return zlib.crc32(f"{rows.tolist()}{tuple(volumeNode.GetImageData().GetDimensions())}".encode("ascii"))
 
 
-def _mark(region: MaskRegion) -> int:
-    return zlib.crc32(f"{region.start_kji}{region.shape_kji}{region.bits}".encode("ascii"))
+def _mark(start: Start, voxels: np.ndarray) -> int:
+    """Of a slice that holds something."""
+    box = tight_box(voxels)
+    first = tuple(part.start + offset for part, offset in zip(box, start))
+    return zlib.crc32(f"{first}{voxels[box].shape}{packed_bits(voxels[box])}".encode("ascii"))
 
 
 def _onLattice(labelmap, volumeNode, segmentationNode):
@@ -111,11 +114,7 @@ def _cropped(labelmap, labelValue: int, shape_ijk) -> tuple[Start, np.ndarray]:
 
 def _tight(start: Start, voxels: np.ndarray) -> tuple[Start, np.ndarray]:
     """Only the box around what is set."""
-    ends = []
-    for axis in range(3):
-        found = np.flatnonzero(voxels.any(axis=tuple(other for other in range(3) if other != axis)))
-        if found.size == 0:
-            return (0, 0, 0), np.zeros((0, 0, 0), bool)
-        ends.append((int(found[0]), int(found[-1]) + 1))
-    box = voxels[tuple(slice(first, last) for first, last in ends)].copy()
-    return tuple(begin + first for begin, (first, _last) in zip(start, ends)), box
+    box = tight_box(voxels)
+    if box is None:
+        return (0, 0, 0), np.zeros((0, 0, 0), bool)
+    return tuple(begin + part.start for begin, part in zip(start, box)), voxels[box].copy()

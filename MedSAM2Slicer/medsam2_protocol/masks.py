@@ -9,6 +9,7 @@ import base64
 import binascii
 import math
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
@@ -78,13 +79,26 @@ EMPTY_REGION = MaskRegion((0, 0, 0), (0, 0, 0), "")
 
 def region_of_mask(mask_kji: np.ndarray, offset_kji: Triple = (0, 0, 0)) -> MaskRegion:
     """The region of a 3D bool array, whose own first voxel lies at `offset_kji` of the volume."""
-    if not mask_kji.any():
+    box = tight_box(mask_kji)
+    if box is None:
         return EMPTY_REGION
-    first, last = zip(*(_extent(mask_kji, axis) for axis in range(3)))
-    box = mask_kji[tuple(slice(a, b + 1) for a, b in zip(first, last))]
-    start = tuple(int(a + offset) for a, offset in zip(first, offset_kji))
-    bits = base64.b64encode(np.packbits(box.astype(bool)).tobytes()).decode("ascii")
-    return MaskRegion(start, box.shape, bits)  # type: ignore[arg-type]
+    start = tuple(part.start + offset for part, offset in zip(box, offset_kji))
+    voxels = mask_kji[box]
+    return MaskRegion(start, voxels.shape, packed_bits(voxels))
+
+
+def tight_box(mask_kji: np.ndarray) -> Optional[tuple[slice, slice, slice]]:
+    """The box around what is set; None where nothing is."""
+    plane = np.asarray(mask_kji.any(axis=0))  # whole rows first: that is fast
+    if not plane.any():
+        return None
+    k, j, i = (np.flatnonzero(line) for line in (mask_kji.any(axis=(1, 2)), plane.any(axis=1), plane.any(axis=0)))
+    return slice(int(k[0]), int(k[-1]) + 1), slice(int(j[0]), int(j[-1]) + 1), slice(int(i[0]), int(i[-1]) + 1)
+
+
+def packed_bits(voxels: np.ndarray) -> str:
+    """As `MaskRegion.bits`."""
+    return base64.b64encode(np.packbits(voxels.astype(bool, copy=False)).tobytes()).decode("ascii")
 
 
 def region_of_slice(mask: np.ndarray, axis_kji: int, index: int) -> MaskRegion:
@@ -92,8 +106,3 @@ def region_of_slice(mask: np.ndarray, axis_kji: int, index: int) -> MaskRegion:
     offset = [0, 0, 0]
     offset[axis_kji] = index
     return region_of_mask(np.expand_dims(mask, axis_kji), (offset[0], offset[1], offset[2]))
-
-
-def _extent(mask_kji: np.ndarray, axis: int) -> tuple[int, int]:
-    occupied = np.flatnonzero(mask_kji.any(axis=tuple(other for other in range(3) if other != axis)))
-    return int(occupied[0]), int(occupied[-1])

@@ -158,6 +158,8 @@ def summary(stage: str, trace: Trace, heart: Heartbeat) -> dict[str, Any] | None
     gaps = sorted(1000 * seconds for at, _end, seconds in heart.gaps if at == stage)
     if not gaps:
         return None
+    drawn = [(call.start, call.start + call.wall) for at, call in trace.renders if at == stage]
+    undrawn = [seconds - overlap(drawn, end - seconds, end) for at, end, seconds in heart.gaps if at == stage]
     ours = [call for at, call in trace.ours if at == stage]
     renders = [1000 * call.wall for at, call in trace.renders if at == stage]
     return {
@@ -166,11 +168,17 @@ def summary(stage: str, trace: Trace, heart: Heartbeat) -> dict[str, Any] | None
         "gap p50": median(gaps),
         "gap p95": gaps[int(0.95 * (len(gaps) - 1))],
         "gap max": gaps[-1],
+        "gap max, renders not counted": 1000 * max(undrawn),
         "ours max wall": max((1000 * (call.wall - call.rendering) for call in ours), default=0.0),
         "ours max cpu": max((1000 * call.cpu for call in ours), default=0.0),
         "render max": max(renders, default=0.0),
         "renders": len(renders),
     }
+
+
+def overlap(parts: list[tuple[float, float]], start: float, end: float) -> float:
+    """How much of start to end lies in the parts."""
+    return sum(max(0.0, min(end, last) - max(start, first)) for first, last in parts)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -40,12 +40,14 @@ class ClipOptions:
         axes: letters of IJK that are allowed; "" leaves it to each volume.
         is_whole: keep whole slices, for models that look at whole slices.
         paint_share: part of the clips of real volumes whose image is painted over.
+        near_end: part of the clips that begin within three slices of the object's end.
     """
 
     length: int
     axes: str = ""
     is_whole: bool = False
     paint_share: float = 0.0
+    near_end: float = NEAR_END_SHARE
 
 
 def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOptions) -> Clip | None:
@@ -53,7 +55,7 @@ def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOpti
     structure = case.structures[rng.integers(len(case.structures))]
     allowed = [axis for axis in slice_axes(case.volume.spacing_mm) if axis in (options.axes or "IJK")]
     axis = str(rng.choice(allowed or list(options.axes)))
-    indices = _slices(rng, case, structure, axis, options.length)
+    indices = _slices(rng, case, structure, axis, options)
     if indices is None:
         return None
     masks = np.asarray(_on_slices(case.layers[structure.layer], axis, indices) == structure.label)
@@ -79,7 +81,7 @@ def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOpti
 
 
 def _slices(
-    rng: np.random.Generator, case: TrainingCase, structure: Structure, axis: str, length: int
+    rng: np.random.Generator, case: TrainingCase, structure: Structure, axis: str, options: ClipOptions
 ) -> npt.NDArray[np.int64] | None:
     """The prompted slice and those after it in one direction; the volume's last slice repeats beyond its end."""
     areas = case.areas(structure, axis)
@@ -91,13 +93,13 @@ def _slices(
         step *= int(rng.choice([1, 1, 1, 2, 3]))
     body = seen[areas[seen] >= BODY * areas.max()]
     start = int(rng.choice(body if rng.random() < 0.8 else seen))
-    if rng.random() < NEAR_END_SHARE:
+    if rng.random() < options.near_end:
         end = int(seen.max() if step > 0 else seen.min()) - step * int(rng.integers(0, 4))
         end = min(max(end, int(seen.min())), int(seen.max()))
         start = end if areas[end] >= 0.15 * areas.max() else start
-    indices = start + step * np.arange(length)
+    indices = start + step * np.arange(options.length)
     inside = indices[(indices >= 0) & (indices < len(areas))]
-    return np.pad(inside, (0, length - len(inside)), mode="edge")
+    return np.pad(inside, (0, options.length - len(inside)), mode="edge")
 
 
 def _region(

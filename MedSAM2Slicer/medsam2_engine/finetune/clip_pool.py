@@ -27,19 +27,21 @@ def write_shard(path: Path, clips: Sequence[Clip]) -> None:
 
 
 class ClipPool:
-    """The clips of all shards in a folder, packed in memory; drawn with equal chance."""
+    """The clips of all shards in some folders, packed in memory; drawn with equal chance."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, *folders: Path) -> None:
         """
         Raises:
-            BadRequest: there is none.
+            BadRequest: a folder holds none.
         """
         self._packed: list[bytes] = []
-        for path in sorted(folder.glob("[!.]*.clips")):
-            with zipfile.ZipFile(path) as file:
-                self._packed += [file.read(name) for name in sorted(file.namelist(), key=int)]
-        if not self._packed:
-            raise BadRequest(f"{folder} holds no clips yet. Make them first.")
+        for folder in folders:
+            shards = sorted(folder.glob("[!.]*.clips"))
+            if not shards:
+                raise BadRequest(f"{folder} holds no clips yet. Make them first.")
+            for path in shards:
+                with zipfile.ZipFile(path) as file:
+                    self._packed += [file.read(name) for name in sorted(file.namelist(), key=int)]
 
     def __len__(self) -> int:
         return len(self._packed)

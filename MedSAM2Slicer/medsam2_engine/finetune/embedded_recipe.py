@@ -2,6 +2,11 @@
 
     python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --seed 1 --shards 8
     python -m medsam2_engine.finetune.embedded_recipe train STATE --steps 3000
+    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe endings --seed 4 --shards 8
+    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe endings --steps 3000
+
+The recipe "endings" comes after "training" and goes on from its averaged weights: it sees more objects that end, many
+beside something that looks just like them, and counts an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
@@ -16,7 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +29,7 @@ import SimpleITK as sitk
 import torch
 
 from medsam2_engine.backends.load import framing_of, load_sam2
-from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
+from medsam2_engine.finetune.case_clips import NEAR_END_SHARE, ClipOptions, clip_of_case
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
 from medsam2_engine.finetune.clip_sources import batch_of
@@ -36,13 +41,13 @@ from medsam2_engine.finetune.pseudo_objects import pseudo_clip
 from medsam2_engine.finetune.settings import ALL, CORRECTIONS, Settings
 from medsam2_engine.finetune.shapes import shape_clip
 from medsam2_engine.finetune.training import Rhythm, Training
+from medsam2_engine.finetune.training_state import STATE_FILE, put_average
 from medsam2_engine.models import find_model
 
 REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
 VALIDATION_SUBJECTS = ("sts012", "sts023", "hippocampus_011", "hippocampus_044", "hippocampus_083", "synthseg_15")
 CLIP_LENGTH = 7
 PER_SHARD = 200
-REAL, HIPPOCAMPUS, PSEUDO, PAINTED_REAL, PAINTED = 0.38, 0.46, 0.58, 0.62, 0.80  # cumulated; the rest are shapes
 PET_SHARE = 0.3  # of the real tumours
 PSEUDO_CT_SHARE, PSEUDO_THROWS = 0.6, 40
 SETTINGS = Settings(
@@ -75,7 +80,42 @@ CORRECTION_SETTINGS = Settings(
     patience=0,
     losses=CROSS_ENTROPY,
 )
-RECIPES = {"training": SETTINGS, "corrections": CORRECTION_SETTINGS}  # by the folder in STATE
+ENDING_SETTINGS = replace(
+    SETTINGS,
+    seed=2027,
+    lengths=(1, 3, 4, 5, 7, 7),
+    learning_rate=2e-4,
+    warmup=100,
+    cooldown=0.75,
+    average=0.998,
+    losses=replace(CROSS_ENTROPY, absent=6.0, object_score=1.5),
+)
+TRAINING, ENDINGS = "training", "endings"
+RECIPES = {TRAINING: SETTINGS, ENDINGS: ENDING_SETTINGS, "corrections": CORRECTION_SETTINGS}  # by the folder in STATE
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What clips are made of: shares whose sum is at most 1; the rest are shapes.
+
+    Attributes:
+        near_end: part of the clips of cases that begin near the object's end.
+        twins: part of the shapes beside something that looks just like them.
+    """
+
+    real: float
+    hippocampus: float
+    pseudo: float
+    painted_real: float
+    painted: float
+    near_end: float = NEAR_END_SHARE
+    twins: float = 0.0
+
+
+MIXTURES = {
+    TRAINING: Mixture(0.38, 0.08, 0.12, 0.04, 0.18),
+    ENDINGS: Mixture(0.30, 0.04, 0.04, 0.06, 0.24, near_end=0.7, twins=0.7),
+}
 
 
 def allowed_cases(folder: Path) -> tuple[TrainingCase, ...]:
@@ -94,13 +134,13 @@ def subject_of(case_id: str) -> str:
     return last if last.startswith("sts") else f"{group}_{last}"
 
 
-def make_clip(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip:
+def make_clip(rng: np.random.Generator, cases: Sequence[TrainingCase], mixture: Mixture) -> Clip:
     """One clip of the mixture."""
     tumours = [case for case in cases if case.has_image and "_sts" in case.id]
     hippocampi = [case for case in cases if case.has_image and "_sts" not in case.id]
     maps = [case for case in cases if not case.has_image]
     while True:
-        clip = _thrown(rng, tumours, hippocampi, maps)
+        clip = _thrown(rng, tumours, hippocampi, maps, mixture)
         if clip is not None:
             return clip
 
@@ -110,23 +150,27 @@ def _thrown(
     tumours: Sequence[TrainingCase],
     hippocampi: Sequence[TrainingCase],
     maps: Sequence[TrainingCase],
+    mixture: Mixture,
 ) -> Clip | None:
-    dice = rng.random()
-    options = ClipOptions(CLIP_LENGTH)
-    if dice < REAL:
+    kinds = ("real", "hippocampus", "pseudo", "painted_real", "painted")
+    edges = np.cumsum([getattr(mixture, kind) for kind in kinds])
+    number = int(np.searchsorted(edges, rng.random(), side="right"))
+    kind = kinds[number] if number < len(kinds) else "shape"
+    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end)
+    if kind == "real":
         pet = rng.random() < PET_SHARE
         return clip_of_case(rng, _one_of(rng, [c for c in tumours if ("_pet_" in c.id) == pet]), options)
-    if dice < HIPPOCAMPUS:
+    if kind == "hippocampus":
         return clip_of_case(rng, _one_of(rng, hippocampi), options)
-    if dice < PSEUDO:
+    if kind == "pseudo":
         return _pseudo(rng, tumours)
-    if dice < PAINTED_REAL:
+    if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
-    if dice < PAINTED:
+    if kind == "painted":
         groups = sorted({case.id.split("_")[2] for case in maps})
         group = str(rng.choice(groups))
         return clip_of_case(rng, _one_of(rng, [c for c in maps if c.id.split("_")[2] == group]), options)
-    return shape_clip(rng, CLIP_LENGTH)
+    return shape_clip(rng, CLIP_LENGTH, mixture.twins)
 
 
 def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
@@ -142,10 +186,14 @@ def _one_of(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Training
     return cases[int(rng.integers(len(cases)))]
 
 
-def make_clips(data: Path, state: Path, seed: int, shards: int) -> None:
+def clips_folder(state: Path, recipe: str) -> Path:
+    return state / ("clips" if recipe == TRAINING else f"clips-{recipe}")
+
+
+def make_clips(data: Path, state: Path, seed: int, shards: int, recipe: str = TRAINING) -> None:
     """Write shards of clips; one that is there already is not made again."""
     cases = [case for case in allowed_cases(data) if case.subject not in VALIDATION_SUBJECTS]
-    folder = state / "clips"
+    folder = clips_folder(state, recipe)
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(shards):
         path = folder / f"{seed:03d}-{number:03d}.clips"
@@ -153,14 +201,16 @@ def make_clips(data: Path, state: Path, seed: int, shards: int) -> None:
             continue
         began = time.monotonic()
         rng = np.random.default_rng([seed, number])
-        clips = [make_clip(rng, cases) for _ in range(PER_SHARD)]
+        clips = [make_clip(rng, cases, MIXTURES[recipe]) for _ in range(PER_SHARD)]
         write_shard(path, clips)
         kinds = {kind: sum(clip.kind == kind for clip in clips) for kind in sorted({clip.kind for clip in clips})}
         print(f"{path.name}: {(time.monotonic() - began) / PER_SHARD * 1000:.0f} ms a clip, {kinds}", flush=True)
 
 
-def train(state: Path, steps: int, start: str, is_fresh: bool = False, recipe: str = "training") -> bool:
+def train(state: Path, steps: int, start: str, is_fresh: bool = False, recipe: str = TRAINING) -> bool:
     """Train from the weights of an installed model, or on from the state that is there.
+
+    The recipe "endings" begins with the averaged weights of the training in STATE instead, if there is one.
 
     is_fresh: take only the model's architecture, and begin with random weights.
     """
@@ -168,9 +218,12 @@ def train(state: Path, steps: int, start: str, is_fresh: bool = False, recipe: s
     settings = replace(RECIPES[recipe], steps=steps)
     folder = state / recipe
     folder.mkdir(parents=True, exist_ok=True)
-    pool = ClipPool(state / "clips")
+    recipes = (TRAINING, ENDINGS) if recipe == ENDINGS else (TRAINING,)
+    pool = ClipPool(*(clips_folder(state, name) for name in recipes))
     print(f"{len(pool)} clips", flush=True)
     model, framing, probes = load_sam2(entry, entry), framing_of(entry.input_policy), None
+    if recipe == ENDINGS and (state / TRAINING / STATE_FILE).is_file():
+        put_average(model, state / TRAINING)
     if is_fresh:
         typical = batch_of(
             np.random.default_rng(settings.seed), pool, framing, replace(settings, frames=48, lengths=(1,))
@@ -193,11 +246,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clips.add_argument("state", type=Path)
     clips.add_argument("--seed", type=int, default=1)
     clips.add_argument("--shards", type=int, default=8)
+    clips.add_argument("--recipe", default=TRAINING, choices=sorted(MIXTURES), help="for which training")
     training = commands.add_parser("train", help="train, or go on training")
     training.add_argument("state", type=Path)
     training.add_argument("--steps", type=int, default=3000)
     training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
-    training.add_argument("--recipe", default="training", choices=sorted(RECIPES), help="what learns")
+    training.add_argument("--recipe", default=TRAINING, choices=sorted(RECIPES), help="what learns")
     training.add_argument("--fresh", action="store_true", help="begin with random weights")
     items = commands.add_parser("items", help="list what is learnt from")
     items.add_argument("data", type=Path)
@@ -205,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     if options.command == "clips":
-        make_clips(options.data, options.state, options.seed, options.shards)
+        make_clips(options.data, options.state, options.seed, options.shards, options.recipe)
     elif options.command == "items":
         for case in allowed_cases(options.data):
             print(json.dumps({"id": case.id, "licence": case.licence, "source": case.source, "sha256": case.sha256}))

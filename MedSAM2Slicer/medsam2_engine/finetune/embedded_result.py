@@ -25,7 +25,7 @@ from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.finetune.scoring import Score, score, tasks_of
 from medsam2_engine.finetune.settings import ALL
 from medsam2_engine.finetune.trained_model import as_backend
-from medsam2_engine.finetune.training_state import STATE_FILE
+from medsam2_engine.finetune.training_state import put_average
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import find_model
@@ -37,12 +37,9 @@ def export(state: Path, folder: Path, recipe: str = "training") -> None:
     """The averaged weights of a training in STATE as a folder that can be loaded and added to the model list."""
     entry = find_model(START)
     model = load_sam2(entry, entry)
-    kept = torch.load(state / recipe / STATE_FILE, map_location="cpu", weights_only=True)
-    average = {name: tensor for name, tensor in kept["average"].items() if not name.startswith("probes.")}
-    missing = model.load_state_dict(average, strict=False)
-    assert not missing.unexpected_keys, "the state belongs to this architecture"
+    step = put_average(model, state / recipe)
     write_weights(folder, model, ALL, entry)
-    print(f"{folder}: step {kept['step']}")
+    print(f"{folder}: step {step}")
 
 
 def judge(data: Path, folder: Path | None) -> None:

@@ -20,24 +20,27 @@ Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
-def painted(rng: np.random.Generator, labels: Labels, target: Mask, pixel: float = 1.0) -> Field:
+def painted(
+    rng: np.random.Generator, labels: Labels, target: Mask, pixel: float = 1.0, twins: Mask | None = None
+) -> Field:
     """An image (T, rows, columns) in arbitrary units on a label map of that shape (0: nothing known).
 
     pixel: of the label map over the pixel of a model's frame; blur and noise are meant in the latter.
+    twins: what looks exactly as the target and is none of it.
     """
+    looks_like_target = target if twins is None else target | twins
     background = int(rng.choice([1, 2, 3, 4, 6]))
     numbered = np.where(labels > 0, labels + background, regions(rng, _shape(labels), background))
-    _, numbered = np.unique(np.where(target, numbered.max() + 1, numbered), return_inverse=True)
-    own = int(numbered[target][0])
-    means = _means(rng, numbered.reshape(labels.shape), target, own)
-    spread = rng.random(len(means)) * rng.choice([0.02, 0.06, 0.12])
+    _, numbered = np.unique(np.where(looks_like_target, numbered.max() + 1, numbered), return_inverse=True)
     numbered = numbered.reshape(labels.shape)
+    means = _means(rng, numbered, target, int(numbered[target][0]))
+    spread = rng.random(len(means)) * rng.choice([0.02, 0.06, 0.12])
     grain = smooth_noise(rng, _shape(labels), int(rng.choice([8, 16, 32, 48])))
     grain = grain + 0.7 * rng.standard_normal(labels.shape, dtype=np.float32)
     image = (means[numbered] + spread[numbered] * grain).astype(np.float32)
     image = _through_a_scanner(rng, image, pixel)
     if rng.random() < BLACK_SHARE:
-        empty = (labels == 0) & ~target
+        empty = (labels == 0) & ~looks_like_target
         image[empty] = image.min()
     return image
 
@@ -47,7 +50,7 @@ def _means(rng: np.random.Generator, numbered: Labels, target: Mask, own: int) -
     means = rng.random(int(numbered.max()) + 1)
     if rng.random() < 0.5:
         means = means[0] + (means - means[0]) * rng.uniform(0.1, 0.8)
-    near = _near(target) & ~target
+    near = _near(target) & (numbered != own)
     around = numbered[near]
     base = means[around].mean() if around.size else means[0]
     means[own] = base + rng.uniform(0.1, 0.6) * rng.choice([-1, 1])
@@ -61,7 +64,8 @@ def _through_a_scanner(rng: np.random.Generator, image: Field, pixel: float) -> 
     image = blurred(image, float(rng.uniform(0.3, 2.0)) / max(pixel, 0.5))
     if len(image) > 2 and rng.random() < 0.5:
         image = image.copy()
-        image[1:-1] = image[1:-1] * (1 - rng.uniform(0, 0.3)) + 0.5 * rng.uniform(0, 0.3) * (image[2:] + image[:-2])
+        share = rng.uniform(0, 0.3)
+        image[1:-1] = image[1:-1] * (1 - share) + 0.5 * share * (image[2:] + image[:-2])
     image = image * np.exp(rng.uniform(0, 0.25) * smooth_noise(rng, _shape(image), 3))
     cells = int(rng.choice([32, 48, 64, 90])) if rng.random() < 0.5 else 0
     if cells:

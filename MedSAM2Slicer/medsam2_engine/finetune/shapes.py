@@ -1,4 +1,8 @@
-"""Clips of random 3D shapes: ellipsoids, blobs, lobes and tubes among distractors; some end, some come back."""
+"""Clips of random 3D shapes: ellipsoids, blobs, lobes and tubes among distractors; some end, some come back.
+
+Twins look exactly as the object and are none of it: a tube that passes by, or a thin one that leaves it and goes on
+where it ends, as vessels do. They teach that what ends has ended, whatever is seen beside it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +19,14 @@ SIDES = (72, 96, 128, 160)
 VIEW = 1.5  # half the side of the region, where 1 is half the side of the crop that the object is meant for
 KINDS = ("ellipsoid", "ellipsoid", "blob", "blob", "tube", "lobes")
 VANISHING_SHARE, SECOND_SHARE, HOLE_SHARE = 0.1, 0.25, 0.12
+NEIGHBOUR_SHARE = 0.55  # of the twins; the others are vessels
+ENDING_SHARE = 0.7  # of the objects with a twin end for certain
 
 Mask = npt.NDArray[np.bool_]
 
 
-def shape_clip(rng: np.random.Generator, length: int) -> Clip | None:
-    """None where the dice fell badly; throw again."""
+def shape_clip(rng: np.random.Generator, length: int, twin_share: float = 0.0) -> Clip | None:
+    """None where the dice fell badly; throw again. twin_share: how often the object has a twin."""
     side = int(rng.choice(SIDES))
     space = _Space(rng, length, side)
     scale = float(rng.uniform(0.3, 0.46))
@@ -34,8 +40,12 @@ def shape_clip(rng: np.random.Generator, length: int) -> Clip | None:
         target[start : start + int(rng.integers(1, 5))] = False
     if not 0.02 < target[0].mean() < 0.2:
         return None
+    has_twin = rng.random() < twin_share
+    if has_twin and target[-1].any() and rng.random() < ENDING_SHARE:
+        return None
     labels = _surroundings(rng, space, (length, side, side))
-    image = painted(rng, labels, target, VIEW * 128 / side)
+    twins = space.twin(target) if has_twin else None
+    image = painted(rng, labels, target, VIEW * 128 / side, twins)
     return Clip(image, target, (1.0, 1.0), kind="shape")
 
 
@@ -58,6 +68,25 @@ class _Space:
         line = np.linspace(-VIEW, VIEW, side, dtype=np.float32)
         self._y, self._x = np.meshgrid(line, line, indexing="ij")
         self._z = np.arange(length, dtype=np.float32)[:, None, None]
+
+    def twin(self, target: Mask) -> Mask:
+        """A tube beside the target, or from within it onwards; without the target's own voxels."""
+        rng = self._rng
+        angle = rng.uniform(0, 2 * math.pi)
+        middle_y, middle_x = float(self._y[target[0]].mean()), float(self._x[target[0]].mean())
+        ahead = math.sin(angle) * (self._y - middle_y) + math.cos(angle) * (self._x - middle_x)
+        reach = float(ahead[target[0]].max())
+        if rng.random() < NEIGHBOUR_SHARE:
+            radius, start = rng.uniform(0.08, 0.3), 0
+            away, drift = reach + radius + rng.uniform(-0.03, 0.12), rng.uniform(-0.08, 0.04)
+        else:
+            radius, start = rng.uniform(0.03, 0.1), int(rng.integers(0, 2))
+            away, drift = rng.uniform(0, 0.8) * reach, rng.uniform(-0.04, 0.04)
+        away_on_slice = np.maximum(away + drift * self._z, 0.0)
+        y = middle_y + math.sin(angle) * away_on_slice
+        x = middle_x + math.cos(angle) * away_on_slice
+        tube = ((self._y - y) ** 2 + (self._x - x) ** 2 < radius**2) & (self._z >= start)
+        return np.asarray(tube & ~target)
 
     def shape(self, y: float, x: float, scale: float) -> Mask:
         """A shape around (y, x) of about half width `scale` on slice 0, drifting and ending as it likes."""

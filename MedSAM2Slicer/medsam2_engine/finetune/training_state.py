@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medsam2_engine.atomic_file import replacing
 from medsam2_engine.errors import BadRequest
@@ -62,3 +62,12 @@ def read_state(folder: Path, digest: str) -> TrainingState | None:
             f"{folder} holds a training with other settings or other data. Repeat it as it was, or name another folder."
         )
     return state
+
+
+def put_average(model: nn.Module, folder: Path) -> int:
+    """Give a model the averaged weights of the training in a folder, which trained all of them; its step."""
+    kept = torch.load(folder / STATE_FILE, map_location="cpu", weights_only=True)
+    average = {name: tensor for name, tensor in kept["average"].items() if not name.startswith("probes.")}
+    missing = model.load_state_dict(average, strict=False)
+    assert not missing.unexpected_keys, "the state belongs to this architecture"
+    return int(kept["step"])
