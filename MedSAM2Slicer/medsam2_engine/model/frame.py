@@ -4,7 +4,7 @@
 after it was made, so features may be cached and shared by all objects and prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,35 +23,41 @@ class ImageFeatures:
     fine: Tensor  # (B, hidden/8, 4n, 4n) float32, already projected for the mask decoder
     middle: Tensor  # (B, hidden/4, 2n, 2n) float32, already projected for the mask decoder
     coarse: Tensor  # (B, hidden, n, n) float32
+    begun: Tensor | None = None  # (B, n * n, hidden) float32, what memory attention does before it asks for a memory
 
     def at(self, index: int) -> "ImageFeatures":
         """One frame of a batch, as a batch of one that shares its storage."""
-        one = slice(index, index + 1)
-        return ImageFeatures(self.fine[one], self.middle[one], self.coarse[one])
+        return self._each(lambda one: one[index : index + 1])
 
     def to(self, dtype: torch.dtype) -> "ImageFeatures":
         """Rounded for keeping, or brought back to be computed with; itself where nothing changes."""
         if self.coarse.dtype == dtype:
             return self
-        return ImageFeatures(self.fine.to(dtype), self.middle.to(dtype), self.coarse.to(dtype))
+        return self._each(lambda one: one.to(dtype))
 
     @classmethod
     def together(cls, frames: Sequence["ImageFeatures"]) -> "ImageFeatures":
         """Frames of one each as a batch."""
+        begun = [one.begun for one in frames if one.begun is not None]
         return cls(
             torch.cat([one.fine for one in frames]),
             torch.cat([one.middle for one in frames]),
             torch.cat([one.coarse for one in frames]),
+            torch.cat(begun) if len(begun) == len(frames) else None,
         )
 
     def copied(self) -> "ImageFeatures":
         """The same with storage of its own."""
-        return ImageFeatures(self.fine.clone(), self.middle.clone(), self.coarse.clone())
+        return self._each(torch.clone)
 
     @property
     def nbytes(self) -> int:
         """Memory held, for caches with a byte budget."""
-        return sum(map_.nbytes for map_ in (self.fine, self.middle, self.coarse))
+        return sum(map_.nbytes for map_ in (self.fine, self.middle, self.coarse, self.begun) if map_ is not None)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "ImageFeatures":
+        begun = None if self.begun is None else change(self.begun)
+        return ImageFeatures(change(self.fine), change(self.middle), change(self.coarse), begun)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ the expensive ones; it is the only place that decides, and both ways pass the sa
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -83,7 +84,9 @@ class Sam2(nn.Module):
         size = self.config.image_size
         _require(pixels, "pixels", (len(pixels), 3, size, size))
         if self._fast is not None:
-            return self._fast.image_encoder(pixels, pause)
+            features = self._fast.image_encoder(pixels, pause)
+            pause()
+            return replace(features, begun=self._fast.memory_attention.begin(features.coarse))
         fine, middle, coarse = self.image_encoder(pixels)
         return ImageFeatures(self.sam_mask_decoder.conv_s0(fine), self.sam_mask_decoder.conv_s1(middle), coarse)
 
@@ -206,7 +209,8 @@ class Sam2(nn.Module):
         frame = features.coarse.flatten(2).transpose(1, 2)
         pointers, pointer_times = self._pointer_tokens(recalled, frame)
         if self._fast is not None:
-            folded = self._fast.memory_attention(frame, [recalled.maps], pointers[None], pointer_times[None])
+            begun = self._fast.begun(features)
+            folded = self._fast.memory_attention(begun, [recalled.maps], pointers[None], pointer_times[None])
             return folded.transpose(1, 2).view_as(features.coarse)
         maps = torch.cat([memory.tokens.to(frame) for _, memory in recalled.maps])
         # Row `age - 1` of the table; conditioning maps have age 0 and thereby the last row.

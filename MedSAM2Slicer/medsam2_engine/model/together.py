@@ -61,7 +61,8 @@ def _remembering(model: Sam2, features: ImageFeatures, recalled: Sequence[Recoll
     frames = features.coarse.flatten(2).transpose(1, 2)
     pointers, times = zip(*(model._pointer_tokens(one, frames) for one in recalled), strict=True)
     maps = [one.maps for one in recalled]
-    folded = _fast(model).memory_attention(frames, maps, torch.stack(pointers), torch.stack(times))
+    begun = _fast(model).begun(features)
+    folded = _fast(model).memory_attention(begun, maps, torch.stack(pointers), torch.stack(times))
     return folded.transpose(1, 2).view_as(features.coarse)
 
 

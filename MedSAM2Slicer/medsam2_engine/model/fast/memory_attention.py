@@ -6,6 +6,7 @@ Exact savings, in the order of their worth:
   age, different on every frame, is projected and turned beforehand and added.
 * The channels of queries and keys may be reordered alike: even ones first, so that turning works on two halves.
 * The scale of the softmax is part of the query's projection.
+* The first layer's self attention knows nothing of the object: it is done once per frame (`begin`), with its encoding.
 """
 
 from __future__ import annotations
@@ -64,11 +65,16 @@ class FastLayer:
             narrow=Affine.of(layer.linear2).to(dtype),
         )
 
-    def __call__(self, x: Tensor, keys: Tensor, values: Tensor, turn: Turn) -> Tensor:
-        """x (B, n * n, hidden) float32, which is changed; keys (B, K, inner) turned; values (B, K, 64)."""
-        dtype, inner = values.dtype, len(self.cross_q.bias)
+    def look_around(self, x: Tensor, turn: Turn) -> Tensor:
+        """The self attention; x (B, n * n, hidden) float32, which is changed."""
+        dtype, inner = self.self_qkv.weight.dtype, len(self.cross_q.bias)
         q, k, v = torch.split(self.self_qkv(self.norms[0](x).to(dtype)), [inner, inner, x.shape[-1]], dim=-1)
         x += softmax_attention(turn(q), turn(k), v.contiguous())
+        return x
+
+    def look_back(self, x: Tensor, keys: Tensor, values: Tensor, turn: Turn) -> Tensor:
+        """The rest. x (B, n * n, hidden) float32, which is changed; keys (B, K, inner) turned; values (B, K, 64)."""
+        dtype = values.dtype
         q = turn(self.cross_q(self.norms[1](x).to(dtype)))
         self.cross_out.add_to(x, softmax_attention(q, keys, values))
         self.narrow.add_to(x, F.relu_(self.widen(self.norms[2](x).to(dtype))))
@@ -111,20 +117,27 @@ class FastMemoryAttention:
         """The keys of a memory map (n * n, 64) in every layer, without the code of its age: (layers, n * n, inner)."""
         return self.turn(self._by_layer((tokens.float() + self.places).to(self.dtype)))
 
-    def __call__(self, frames: Tensor, maps: Sequence[Aged], pointers: Tensor, pointer_times: Tensor) -> Tensor:
-        """frames (B, n * n, hidden). maps: of each the recalled memories with their ages, as many of all. pointers and
+    def begin(self, coarse: Tensor) -> Tensor:
+        """What comes before the first memory, from (B, hidden, n, n) float32 features: (B, n * n, hidden) float32."""
+        x = coarse.flatten(2).transpose(1, 2) + self.positions
+        return self.layers[0].look_around(x.contiguous(), self.turn)
+
+    def __call__(self, begun: Tensor, maps: Sequence[Aged], pointers: Tensor, pointer_times: Tensor) -> Tensor:
+        """begun (B, n * n, hidden). maps: of each the recalled memories with their ages, as many of all. pointers and
         their times (B, T, 64). Returns (B, n * n, hidden)."""
         tokens = torch.stack([torch.cat([memory.tokens for _, memory in recalled]) for recalled in maps])
         values = torch.cat((tokens.to(self.dtype), pointers.to(self.dtype)), dim=1)
         last = self._by_layer((pointers + pointer_times).to(self.dtype))
         remembered = [[(age, self._keys_of(memory)) for age, memory in recalled] for recalled in maps]
         keys = values.new_empty(*values.shape[:2], last.shape[-1])
-        x = (frames + self.positions).contiguous()
+        x = begun.clone()
         for index, layer in enumerate(self.layers):
             for item, recalled in enumerate(remembered):
                 self._lay_out(keys[item], index, recalled)
             keys[:, tokens.shape[1] :] = last[index]
-            x = layer(x, keys, values, self.turn)
+            if index > 0:
+                x = layer.look_around(x, self.turn)
+            x = layer.look_back(x, keys, values, self.turn)
         return self.norm(x)
 
     def _lay_out(self, keys: Tensor, layer: int, recalled: Sequence[tuple[int, Tensor]]) -> None:

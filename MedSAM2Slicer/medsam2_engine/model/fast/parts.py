@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from medsam2_engine.model.fast.grey import Grey
 from medsam2_engine.model.fast.image_encoder import FastImageEncoder
 from medsam2_engine.model.fast.memory_attention import FastMemoryAttention
 from medsam2_engine.model.fast.memory_encoder import FastMemoryEncoder
 from medsam2_engine.model.fast.upscaling import FastUpscaling
+from medsam2_engine.model.frame import ImageFeatures
 
 if TYPE_CHECKING:
     from medsam2_engine.model.sam2 import Sam2
@@ -40,3 +42,7 @@ class FastParts:
             FastMemoryEncoder.of(model.memory_encoder, dtype),
             FastUpscaling.of(model.sam_mask_decoder, dtype),
         )
+
+    def begun(self, features: ImageFeatures) -> Tensor:
+        """As it was kept, or now where the features come from elsewhere."""
+        return self.memory_attention.begin(features.coarse) if features.begun is None else features.begun

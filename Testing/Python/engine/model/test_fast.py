@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from medsam2_engine.frames import SliceStack
 from medsam2_engine.framing import ObjectFraming, WholeSliceFraming
 from medsam2_engine.grey_frames import grey_of
+from medsam2_engine.model.bank import MemoryBank
 from medsam2_engine.model.errors import WrongShapeError
 from medsam2_engine.model.fast.affine import Affine, softmax_attention
 from medsam2_engine.model.fast.grey import Grey
@@ -81,10 +82,24 @@ def test_an_encoding_can_be_ended_between_two_blocks(prepared):
     assert len(pauses) == 3
 
 
-def test_there_is_a_pause_before_every_block(prepared, small_config):
+def test_there_is_a_pause_before_every_block_and_the_first_attention(prepared, small_config):
     pauses = []
     prepared.encode(torch.zeros(1, 3, 128, 128), lambda: pauses.append(None))
-    assert len(pauses) == sum(small_config.hiera.blocks)
+    assert len(pauses) == sum(small_config.hiera.blocks) + 1
+
+
+def test_what_needs_no_memory_is_kept_with_the_frame(prepared):
+    features = prepared.encode(torch.randn(1, 3, 128, 128))
+    bare = replace(features, begun=None)
+    assert features.begun is not None
+    assert features.nbytes == bare.nbytes + features.begun.nbytes
+    bank = MemoryBank(prepared.config, 10)
+    mask = torch.zeros(128, 128, dtype=torch.bool)
+    mask[40:80, 50:90] = True
+    bank.add_conditioning(0, prepared.remember(features, prepared.from_mask(features, mask), from_prompt=True))
+    kept, anew = features.begun.clone(), prepared.track(bare, bank, 1)
+    assert torch.equal(prepared.track(features, bank, 1).logits, anew.logits)
+    assert torch.equal(features.begun, kept)  # shared by all objects, so nobody may change it
 
 
 def test_a_frame_of_another_size_is_refused(prepared):
