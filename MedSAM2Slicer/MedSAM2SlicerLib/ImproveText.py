@@ -53,6 +53,10 @@ def startText(title: str, base: str, cases: tuple[KeptCase, ...], folder: str) -
     lines = (
         _("Begins with: {base}, which stays as it is.").format(base=base),
         _("Learns from: {cases} A fifth of the patients is kept apart to measure it.").format(cases=casesText(cases)),
+        _(
+            "It becomes better at what it learns from, and may become worse at other structures: keep each kind in a "
+            "folder of its own."
+        ),
         _("Result: a new model “{title}” in the list. Nothing leaves this computer.").format(title=title),
         _("It runs in the background, on what the computer has to spare. State and report: {folder}.").format(
             folder=folder
