@@ -9,7 +9,15 @@ import torch
 
 from medsam2_engine.finetune.clip_pool import write_shard
 from medsam2_engine.finetune.clips import Clip
-from medsam2_engine.finetune.embedded_recipe import SETTINGS, VALIDATION_SUBJECTS, allowed_cases, subject_of, train
+from medsam2_engine.finetune.embedded_recipe import (
+    MIXTURES,
+    SETTINGS,
+    VALIDATION_SUBJECTS,
+    allowed_cases,
+    clips_folder,
+    subject_of,
+    train,
+)
 from medsam2_engine.finetune.embedded_result import export
 from medsam2_engine.model.checkpoint import load_model
 from training_phantoms import ellipsoid, in_space
@@ -51,6 +59,28 @@ def test_a_training_goes_on_and_its_average_becomes_a_model(tmp_path: Path, a_cl
     name = "sam_mask_decoder.iou_token.weight"
     torch.testing.assert_close(model.state_dict()[name], kept["average"][name], atol=2e-3, rtol=2e-3)
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 15e6
+
+
+def test_the_endings_are_learnt_from_where_the_training_ended(tmp_path: Path, a_clip: Clip) -> None:
+    long = Clip(np.repeat(a_clip.images, 3, 0)[:7], np.repeat(a_clip.masks, 3, 0)[:7], a_clip.spacing_xy)
+    for recipe in ("training", "endings"):
+        folder = clips_folder(tmp_path, recipe)
+        folder.mkdir()
+        write_shard(folder / "a.clips", [long])
+    train(tmp_path, 1, "embedded")
+    train(tmp_path, 0, "embedded", recipe="endings")
+    before, after = (
+        torch.load(tmp_path / recipe / "state.pt", weights_only=True) for recipe in ("training", "endings")
+    )
+    assert after["step"] == 0
+    for name, weights in before["average"].items():
+        assert torch.equal(after["weights"][name], weights), name
+
+
+def test_a_mixture_leaves_room_for_shapes() -> None:
+    for mixture in MIXTURES.values():
+        of_cases = (mixture.real, mixture.hippocampus, mixture.pseudo, mixture.painted_real, mixture.painted)
+        assert 0 < sum(of_cases) < 0.9
 
 
 def test_the_recipe_learns_everything_without_ending_early() -> None:

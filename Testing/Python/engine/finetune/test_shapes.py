@@ -31,3 +31,23 @@ def test_a_painted_object_is_set_off_from_its_surroundings() -> None:
         near = np.zeros_like(target)
         near[:, 10:37, 7:35] = True
         assert abs(image[target].mean() - image[near & ~target].mean()) > 0.01
+
+
+def test_a_twin_looks_as_the_object_does() -> None:
+    rng = np.random.default_rng(0)
+    target, twins = np.zeros((3, 48, 48), bool), np.zeros((3, 48, 48), bool)
+    target[:2, 15:32, 12:30] = True
+    twins[:, 20:28, 36:44] = True
+    for _ in range(10):
+        image = painted(rng, np.zeros((3, 48, 48), np.int64), target, twins=twins)
+        around = ~target & ~twins
+        own, other = image[:2][target[:2]].mean(), image[:2][twins[:2]].mean()
+        assert abs(own - other) < 0.5 * abs(own - image[:2][around[:2]].mean())
+
+
+def test_many_objects_with_a_twin_end() -> None:
+    rng = np.random.default_rng(5)
+    found = [clip for _ in range(120) if (clip := shape_clip(rng, 6, twin_share=1.0)) is not None]
+    without = [clip for _ in range(120) if (clip := shape_clip(rng, 6)) is not None]
+    ended, usual = (np.mean([not clip.masks[-1].any() for clip in clips]) for clips in (found, without))
+    assert ended > 1.5 * usual
