@@ -39,10 +39,12 @@ FREE_DISK_GB = {"demo": 3, "test": 5}
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PROBE_TIMEOUT_S = 5
 
+# What a real Slicer runs: the module, and the test that it is installed.
 HOST_SOURCES = (
     "MedSAM2Slicer/MedSAM2Slicer.py",
     "MedSAM2Slicer/MedSAM2SlicerLib",
     "MedSAM2Slicer/medsam2_protocol",
+    "Testing/Slicer",
 )
 # In a process of their own, as Slicer is: no torch in it, and Qt set up before anybody else imports it.
 HOST_TESTS = "Testing/Python/slicer"

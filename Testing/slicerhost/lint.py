@@ -30,17 +30,23 @@ PROPERTIES = frozenset(
         "currentPath",
         "currentText",
         "enabled",
+        "height",
         "html",
         "maximum",
         "minimum",
         "plainText",
+        "sizeHint",
         "text",
         "title",
         "toolTip",
         "value",
         "visible",
+        "width",
+        "windowTitle",
     }
 )
+# What a panel, a form or their parent is called where it is held: `self.ui.x`, `self._ui.x`, `self.widget.x`.
+HOLDERS_OF_WIDGETS = frozenset(["ui", "_ui", "uiWidget", "widget", "_widget"])
 PROPERTY_ONLY_SETTERS = frozenset(["setCollapsed", "setNodeTypes", "setNoneEnabled"])
 
 
@@ -121,11 +127,12 @@ def not_in_slicer(node: ast.AST) -> Iterator[str]:
 def called_property(node: ast.AST) -> Iterator[str]:
     """``label.text()`` is a TypeError (golden line ``label.text()``).
 
-    Only where the receiver is certainly a widget, ``ui.x``: the items of lists and tables do have ``text()``.
+    Only where the receiver is certainly a widget, ``ui.x`` or ``widget``: the items of lists and tables do have
+    ``text()``.
     """
     if isinstance(node, ast.Call) and not node.args and isinstance(node.func, ast.Attribute):
-        receiver = _dotted(node.func.value)
-        if node.func.attr in PROPERTIES and len(receiver) >= 2 and receiver[-2] == "ui":
+        is_of_widget = HOLDERS_OF_WIDGETS.intersection(_dotted(node.func.value))
+        if node.func.attr in PROPERTIES and is_of_widget:
             yield f"{ast.unparse(node.func)} is a property: leave out the parentheses"
 
 
@@ -152,9 +159,9 @@ def unknown_signal(node: ast.AST, known_signals: frozenset[str]) -> Iterator[str
             yield f"no class has a signal {signature}"
 
 
-def torch_at_import(tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
-    """Slicer imports every module at start-up."""
-    for statement in tree.body:
+def torch_at_import(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    """Slicer imports every module at start-up, with what stands in its ``try``, ``if`` and ``class`` bodies."""
+    for statement in _run_at_import(tree):
         for module in _imported_modules(statement):
             if module.partition(".")[0] == "torch":
                 yield statement, "torch must not be imported with the module"
@@ -170,6 +177,18 @@ RULES: tuple[Callable[[ast.AST], Iterator[str]], ...] = (
     property_only_setter,
     nodes_of_another_scene,
 )
+
+
+def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
+    """Every node but what waits in a function, or is for type checkers alone."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(child, ast.If) and _dotted(child.test)[-1:] == ["TYPE_CHECKING"]:
+            yield from _run_at_import(ast.Module(child.orelse, []))
+            continue
+        yield child
+        yield from _run_at_import(child)
 
 
 def _imported_modules(node: ast.AST) -> list[str]:
