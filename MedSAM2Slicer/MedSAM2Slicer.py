@@ -22,6 +22,7 @@ from MedSAM2SlicerLib.EngineSection import EngineSection
 from MedSAM2SlicerLib.EngineVolume import EngineVolume
 from MedSAM2SlicerLib.Environment import EngineEnvironment
 from MedSAM2SlicerLib.LesionPanel import LesionPanel
+from MedSAM2SlicerLib.ModuleDescription import acknowledgementText, helpText
 from MedSAM2SlicerLib.Panel import Panel
 from MedSAM2SlicerLib.ParameterNode import MedSAM2SlicerParameterNode
 from MedSAM2SlicerLib.PromptKinds import BOX, LASSO, NEGATIVE, POSITIVE, SCRIBBLE
@@ -51,11 +52,8 @@ class MedSAM2Slicer(ScriptedLoadableModule):
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         self.parent.dependencies = ["Segmentations", "Markups"]
         self.parent.contributors = ["MedSAM2Slicer developers"]
-        self.parent.helpText = _(
-            "Draw a box around an object on one slice; a SAM2-family model finds it on that slice and propagates it "
-            "through the volume into a segment. Everything is computed on this machine."
-        )
-        self.parent.acknowledgementText = _("Built on the SAM 2 architecture and on 3D Slicer.")
+        self.parent.helpText = helpText()
+        self.parent.acknowledgementText = acknowledgementText()
         # Not before: the Sample Data module may be loaded after this one.
         slicer.app.connect("startupCompleted()", onStartupCompleted)
 

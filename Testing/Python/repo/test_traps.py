@@ -19,6 +19,10 @@ EVERYTHING = sorted(PRODUCT.rglob("*.py"))
 WAITING = {"processEvents", "sleep", "waitForFinished", "waitForStarted", "waitForReadyRead", "waitForBytesWritten"}
 BLOCKING_MODULES = {"threading", "multiprocessing", "concurrent", "subprocess", "queue", "_thread", "QThread"}
 NETWORK_MODULES = {"socket", "ssl", "http", "urllib", "requests", "httpx", "ftplib", "pip", "ensurepip"}
+# Qt's ways out, under whatever name `qt` is known; a QLocalSocket stays on the machine.
+NETWORK_CLASSES = re.compile(
+    r"^Q(?:NetworkAccessManager|NetworkRequest|TcpSocket|TcpServer|UdpSocket|SslSocket|Web\w+)$"
+)
 # Addresses are parsed and proxies read; a rule below forbids to open any.
 HARMLESS = {"urllib.parse", "urllib.request"}
 # Elsewhere than on Linux a process tree is ended by a program of the system, which is started and not waited for.
@@ -69,6 +73,19 @@ def imports_of(files, names):
     return found
 
 
+def names_in(node):
+    """What the code calls things at this place: names, attributes, imported names, and texts that are one word."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [part for alias in node.names for part in alias.name.split(".")]
+    name = getattr(node, "id", getattr(node, "attr", getattr(node, "value", "")))
+    return [name] if isinstance(name, str) else []
+
+
+def names_like(files, pattern):
+    found = nodes_of(files, ast.AST)
+    return [place(file, node) for file, node in found for name in names_in(node) if pattern.match(name)]
+
+
 def test_the_rules_see_the_sources():
     assert len(HOST) > 50
     assert len(EVERYTHING) > len(HOST)
@@ -87,6 +104,31 @@ def test_slicers_side_has_no_thread_and_no_child_but_through_qt():
 def test_slicers_side_never_touches_the_network_and_never_installs_into_slicers_python():
     assert imports_of(HOST, NETWORK_MODULES) == []
     assert calls_of(HOST, {"pip_install", "pip_ensure", "pip_uninstall", "urlretrieve", "urlopen"}) == []
+
+
+def test_slicers_side_has_no_way_to_the_network_through_qt_either():
+    """A Slicer that starts offline has nothing to wait for. What is fetched is fetched by the engine's processes."""
+    assert names_like(HOST, NETWORK_CLASSES) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "qt.QNetworkAccessManager()",
+        "manager = qt.QNetworkAccessManager",
+        "socket = QTcpSocket()",
+        "getattr(qt, 'QUdpSocket')()",
+        "from qt import QTcpSocket as Pipe",
+        "slicer.qSlicerWebWidget(), qt.QWebEngineView()",
+    ],
+)
+def test_every_spelling_of_a_way_to_the_network_is_seen(source):
+    assert any(NETWORK_CLASSES.match(name) for node in ast.walk(ast.parse(source)) for name in names_in(node))
+
+
+@pytest.mark.parametrize("source", ["qt.QLocalSocket()", "qt.QProcess()", "'a QTcpSocket is not used'", "QUrl(text)"])
+def test_what_stays_on_the_computer_is_no_way_to_the_network(source):
+    assert not any(NETWORK_CLASSES.match(name) for node in ast.walk(ast.parse(source)) for name in names_in(node))
 
 
 def test_no_node_is_taken_because_it_is_the_first():
@@ -153,4 +195,5 @@ def test_the_modules_constructor_only_describes_it():
     module = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "MedSAM2Slicer")
     constructor = next(node for node in module.body if getattr(node, "name", "") == "__init__")
     done = {ast.unparse(node.func) for node in ast.walk(constructor) if isinstance(node, ast.Call)}
-    assert done <= {"ScriptedLoadableModule.__init__", "_", "translate", "slicer.app.connect"}
+    texts = {"_", "translate", "helpText", "acknowledgementText"}
+    assert done <= {"ScriptedLoadableModule.__init__", "slicer.app.connect", *texts}
