@@ -144,14 +144,17 @@ def _checkAxis(states: SliceStates, axis: str, everything: bool) -> None:
         return
     old, new = states.axis, axis
     if states.kept:
-        text = _("{slices} is locked or edited by hand, and a propagation along {new} would cross it. Draw the ") + _(
-            "prompt in the view along {old}, or release what stands."
+        text = _(
+            "{slices} is locked or edited by hand, and a propagation along {new} would cross it. "
+            "Draw the prompt in the view along {old}, or release what stands."
         )
         slices = sliceName(old, min(states.kept))
         raise CannotPropagate(text.format(slices=slices, new=new, old=old), RELEASE)
     if states.isPropagated and not everything:
-        text = _("The newest prompt lies along {new}, the segment was propagated along {old}. Draw corrections along ")
-        text += _("{old}, or propagate all again along {new}.")
+        text = _(
+            "The newest prompt lies along {new}, the segment was propagated along {old}. "
+            "Draw corrections along {old}, or propagate all again along {new}."
+        )
         raise CannotPropagate(text.format(new=new, old=old), ANEW)
 
 
