@@ -87,9 +87,10 @@ def make_states(options: argparse.Namespace) -> int:
     app = slicerhost.start()
     if is_dark:
         make_dark(app)
-    PanelStates(app, options.states, f"-{options.variant}", options.only).run()
+    states = PanelStates(app, options.states, f"-{options.variant}", options.only)
+    states.run()
     app.shutDown()
-    return 0
+    return 0 if states.isRight else 1
 
 
 class Tutorial:

@@ -26,16 +26,21 @@ MODULE = ROOT / "MedSAM2Slicer"
 TESTS = ROOT / "Testing" / "Python" / "slicer"
 WIDTH = 400
 TIMEOUT_S = 300.0
+SAYING_TIMEOUT_S = 10.0
 WEIGHTS = b"weights!" * 1_500_000
 
 
 class PanelStates:
-    """One method a state; `variant` is the end of every file's name."""
+    """One method a state; `variant` is the end of every file's name.
+
+    Attributes: isRight, whether every picture so far is narrow enough and shows the message it is named for.
+    """
 
     def __init__(self, app: Any, folder: Path, variant: str, only: list[str] | None) -> None:
         import slicer
 
         self._app, self._folder, self._variant, self._only = app, folder, variant, only
+        self.isRight = True
         self._files = Path(tempfile.mkdtemp(prefix="panel-states-"))
         self._tests = loaded(TESTS / "module" / "conftest.py", "panel_conftest")
         self._errors = loaded(TESTS / "module" / "test_error_sentences.py", "panel_errors")
@@ -63,12 +68,12 @@ class PanelStates:
         self._widget.ui.boxButton.click()
         self._wait(lambda: self._widget.engine.state == "ready")
         self._keep("02-ready")
-        self._tests.drag("Red", volume, (18, 24, 12), (70, 76, 12))
+        self._tests.drag("Red", volume, (18, 24, 36), (70, 76, 36))
         self._wait(lambda: not self._widget.controller.isBusy)
         self._keep("03-preview")
         self._widget.ui.propagateButton.click()
         self._wait(lambda: self._widget.controller.progress.done >= 4 or not self._widget.controller.isBusy)
-        self._keep("04-propagating")
+        self._keep("04-propagating", "Propagating")
         self._wait(lambda: not self._widget.controller.isBusy)
         self._keep("05-done")
         self._open()
@@ -201,7 +206,7 @@ class PanelStates:
         self._keep("25-options")
 
     def error(self, line: Any) -> Callable[[], None]:
-        happens = line[0]
+        happens, words, _remedy = line
 
         def state() -> None:
             import pytest
@@ -215,9 +220,11 @@ class PanelStates:
                 folder = Path(tempfile.mkdtemp(dir=self._files))
                 mouse = SimpleNamespace(drag=self._tests.drag, key=self._tests.key)
                 engine = self._engine_in(folder)
+                # The real one may have got ready meanwhile.
+                module.engine.kill()
                 module.engine.environment = engine()
                 happens(self._errors.Desk(module, engine, mouse, self._waiting, patch, folder))
-                self._keep(f"30-error-{happens.__name__.replace('_', '-')}")
+                self._keep(f"30-error-{happens.__name__.replace('_', '-')}", words)
 
         state.__name__ = happens.__name__
         return state
@@ -238,6 +245,9 @@ class PanelStates:
         slicer.mrmlScene.Clear(0)
         slicer.util.selectModule("MedSAM2Slicer")
         slicer.util.reloadScriptedModule("MedSAM2Slicer")
+        # Keys go to the active window, which a form of the state before may have been.
+        slicer.util.mainWindow().activateWindow()
+        self._app.processEvents()
         self._widget.engine.limits = EngineLimits(pong_s=3.0, cancel_s=1.0, ping_every_ms=200)
 
     def _real(self) -> None:
@@ -268,7 +278,9 @@ class PanelStates:
         with serving(FileServer(WEIGHTS, pause_s=0.03)) as server:
             yield server
 
-    def _keep(self, name: str) -> None:
+    def _keep(self, name: str, words: str = "") -> None:
+        """`words` have to be in the message."""
+        self._listen(words)
         for _time in range(3):
             self._app.processEvents()
         panel = self._widget.uiWidget
@@ -277,8 +289,17 @@ class PanelStates:
         self._app.processEvents()
         path = self._folder / f"{name}{self._variant}.png"
         panel.grab().save(str(path))
-        narrow = "" if panel.minimumSizeHint.width() <= WIDTH else f" TOO WIDE: {panel.minimumSizeHint.width()}"
-        print(f"{path.name}: {self._widget.ui.messageLabel.text}{narrow}", flush=True)
+        message = self._widget.ui.messageLabel.text
+        wide = "" if panel.minimumSizeHint.width() <= WIDTH else f" TOO WIDE: {panel.minimumSizeHint.width()}"
+        wrong = "" if words in message else f" NOT WHAT IS MEANT: {words}"
+        self.isRight = self.isRight and not wide and not wrong
+        print(f"{path.name}: {message}{wide}{wrong}", flush=True)
+
+    def _listen(self, words: str) -> None:
+        deadline = time.monotonic() + SAYING_TIMEOUT_S
+        while words not in self._widget.ui.messageLabel.text and time.monotonic() < deadline:
+            self._app.processEvents()
+            time.sleep(0.002)
 
     def _wait(self, is_done: Callable[[], bool]) -> None:
         self._waiting(is_done, TIMEOUT_S)
@@ -325,9 +346,9 @@ def approved_lesion(number: int) -> None:
 
 
 def lesion() -> np.ndarray:
-    """Voxels KJI in HU: a bright ball in softer tissue with noise."""
-    k, j, i = np.mgrid[:24, :96, :96]
-    inside = 9 * (k - 12) ** 2 + (j - 50) ** 2 + (i - 44) ** 2 < 24**2
+    """Voxels KJI in HU: a bright ball in softer tissue with noise, of so many slices that a run can be watched."""
+    k, j, i = np.mgrid[:72, :96, :96]
+    inside = (k - 36) ** 2 + (j - 50) ** 2 + (i - 44) ** 2 < 24**2
     noise = np.random.default_rng(3).normal(0, 12, inside.shape)
     return (np.where(inside, 130, 10) + noise).astype(np.int16)
 
