@@ -108,8 +108,9 @@ def casesText(cases: tuple[KeptCase, ...]) -> str:
     named = [f"{name} ({count})" for name, count in counts.most_common(_MOST_NAMED)]
     more = len(counts) - len(named)
     text = _("Cases: {cases}, patients: {subjects}. {structures}.")
-    structures = ", ".join(named) + (_(" and {count} more").format(count=more) if more > 0 else "")
-    return text.format(cases=len(cases), subjects=subjectsOf(cases), structures=structures)
+    if more > 0:
+        text = _("Cases: {cases}, patients: {subjects}. {structures} and {more} more.")
+    return text.format(cases=len(cases), subjects=subjectsOf(cases), structures=", ".join(named), more=more)
 
 
 def _case(folder: Path) -> KeptCase:

@@ -111,10 +111,7 @@ def _sentence(code: str, failed: FailedCommand) -> str:
         ).format(host=_hostIn(failed.text))
         + " "
         + again,
-        "no_python": _(
-            "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this "
-            "computer{wanted}. Check the network, or install Python from python.org, and try again."
-        ).format(wanted=_wantedPython(failed.text)),
+        "no_python": _noPython(_wantedPython(failed.text)),
         "damaged_wheel": _("A package arrived damaged ({package}). Press Remove, then Install.").format(
             package=_packageIn(failed.text)
         ),
@@ -156,7 +153,22 @@ def _packageIn(text: str) -> str:
 
 def _wantedPython(text: str) -> str:
     found = re.search(r"No interpreter found for Python (3\.\d+) ", text)
-    return _(" (the wheel folder is for Python {version})").format(version=found.group(1)) if found else ""
+    return found.group(1) if found else ""
+
+
+def _noPython(wanted: str) -> str:
+    """`wanted`: the version that the wheel folder is for, or "" without one."""
+    if wanted:
+        text = _(
+            "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this computer (the "
+            "wheel folder is for Python {version}). Check the network, or install Python from python.org, and try "
+            "again."
+        )
+        return text.format(version=wanted)
+    return _(
+        "No Python for the engine could be downloaded, and none from 3.10 to 3.13 was found on this computer. Check "
+        "the network, or install Python from python.org, and try again."
+    )
 
 
 def _lastError(text: str) -> str:
