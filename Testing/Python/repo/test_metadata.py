@@ -113,10 +113,41 @@ def test_module_and_extension_show_the_same_icon():
     assert extension == module
 
 
-def test_screenshot_of_the_catalogue_is_the_picture_of_the_readme(cmake):
-    path = cmake["EXTENSION_SCREENSHOTURLS"].removeprefix(f"{RAW}/")
-    assert f"]({path})" in read("README.md")
-    assert (ROOT / path).is_file()
+@pytest.fixture
+def screenshots(cmake):
+    """Paths of the catalogue's pictures in this repository."""
+    urls = cmake["EXTENSION_SCREENSHOTURLS"].split(" ")
+    assert all(url.startswith(f"{RAW}/") for url in urls)
+    return [url.removeprefix(f"{RAW}/") for url in urls]
+
+
+def test_screenshots_of_the_catalogue_are_pictures_of_the_readme(screenshots):
+    assert [path for path in screenshots if f"]({path})" not in read("README.md")] == []
+    assert [path for path in screenshots if not (ROOT / path).is_file()] == []
+
+
+def test_screenshots_of_the_catalogue_show_the_panel_in_slicer(screenshots):
+    """They are made by the script that works through the tutorial; the command line's picture shows no Slicer."""
+    script = read("Testing/Screenshots/make_screenshots.py")
+    names = [Path(path).stem for path in screenshots]
+    assert len(names) >= 2
+    assert [name for name in names if f'self._keep("{name}")' not in script] == []
+
+
+def test_the_readme_shows_the_tutorial_and_names_its_case():
+    from MedSAM2SlicerLib.SampleCases import TUTORIAL_CASE
+
+    tutorial = re.search(r"^## Tutorial\n(.*?)^## ", read("README.md"), re.M | re.S).group(1)
+    for step in ("preview", "done", "strip"):
+        assert re.search(rf"\]\(Resources/Screenshots/tutorial-\d-{step}\.png\)", tutorial), step
+    assert TUTORIAL_CASE.name in tutorial
+    assert "Sample Data" in tutorial
+    assert "](docs/tutorial.md)" in tutorial
+
+
+def test_no_picture_is_larger_than_a_page_may_wait_for():
+    large = [path.name for path in (ROOT / "Resources/Screenshots").glob("*.png") if path.stat().st_size > 350_000]
+    assert large == []
 
 
 def test_licence_is_apache_everywhere(pyproject):
