@@ -1,13 +1,13 @@
 """The part of the panel about lesions: the list of all, and 3D, deletion and editing by hand of the chosen one.
 
 It edits the segment and goes through the controller for everything that has to do with prompts and runs. A deletion
-is confirmed in the panel itself.
+is confirmed in the panel itself, and can be undone.
 """
 
 from __future__ import annotations
 
 import os
-from typing import Callable, Optional
+from typing import Optional
 
 import slicer
 from slicer.i18n import tr as _
@@ -27,20 +27,18 @@ from MedSAM2SlicerLib.LesionTable import (
 )
 from MedSAM2SlicerLib.MeasuresPanel import MeasuresPanel
 from MedSAM2SlicerLib.PostProcessPanel import PostProcessPanel
-from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, allPrompts
 from MedSAM2SlicerLib.RecistPanel import RecistPanel
 from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
 from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
-from MedSAM2SlicerLib.SegmentTerms import TISSUE_TERM, applyTermOfName, termOf
+from MedSAM2SlicerLib.SegmentTerms import followName
 from MedSAM2SlicerLib.StructureNames import suggestions, violations
 from MedSAM2SlicerLib.SurfaceView import SurfaceView
 
 
 class LesionPanel:
-    """`uiFile` is Resources/UI/LesionPanel.ui. `onAboutToDelete(segmentId)` is called before a lesion goes."""
+    """`uiFile` is Resources/UI/LesionPanel.ui."""
 
     def __init__(self, uiFile: str, controller) -> None:
-        self.onAboutToDelete: Callable[[str], None] = lambda segmentId: None
         self.widget = slicer.util.loadUI(uiFile)
         self.ui = slicer.util.childWidgetVariables(self.widget)
         self._controller = controller
@@ -141,12 +139,11 @@ class LesionPanel:
         if segment is None or not name or name == segment.GetName():
             return
         segment.SetName(name)
-        if termOf(name) is not TISSUE_TERM:
-            applyTermOfName(segment, otherColors(segmentationNode, segmentId))
+        followName(segment, otherColors(segmentationNode, segmentId))
         self.update()
 
     def onDeleteClicked(self) -> None:
-        self._asked = self._segmentId()
+        self._asked = self._segmentId() if self._controller.deleting.mayDelete() else ""
         self.update()
 
     def onDeleteDeclined(self) -> None:
@@ -154,16 +151,9 @@ class LesionPanel:
         self.update()
 
     def onDeleteAgreed(self) -> None:
-        segmentationNode, segmentId, self._asked = self._segmentation(), self._asked, ""
-        if segmentId != self._segmentId() or self._segment() is None or self._controller.isPropagating:
-            self.update()
-            return
-        self.onAboutToDelete(segmentId)
-        other = neighbour(segmentationNode, segmentId, 1)
-        self._controller.chooseSegment("" if other == segmentId else other)
-        for node in _promptsOfSegment(segmentationNode, segmentId):
-            node.GetScene().RemoveNode(node)
-        segmentationNode.GetSegmentation().RemoveSegment(segmentId)
+        segmentId, self._asked = self._asked, ""
+        if segmentId == self._segmentId():
+            self._controller.deleting.delete()
         self.update()
 
     def onShow3dToggled(self, isChecked: bool) -> None:
@@ -261,13 +251,3 @@ class LesionPanel:
         advice = violations(segment.GetName(), otherNames(self._segmentation(), self._segmentId())) if segment else []
         self.ui.adviceLabel.text = " ".join([self._trouble, *advice]).strip()
         self.ui.adviceLabel.setVisible(bool(self.ui.adviceLabel.text))
-
-
-def _promptsOfSegment(segmentationNode, segmentId: str) -> list:
-    """On whatever volume they are."""
-    return [
-        node
-        for node in allPrompts()
-        if node.GetAttribute(SEGMENT_ATTRIBUTE) == segmentId
-        and node.GetNodeReference(SEGMENTATION_ROLE) is segmentationNode
-    ]

@@ -66,13 +66,14 @@ def restoreSegment(segmentationNode, segmentId: str, packed: PackedLabelmap) -> 
     segmentation = segmentationNode.GetSegmentation()
     segmentation.SeparateSegmentLabelmap(segmentId)
     segment = segmentation.GetSegment(segmentId)
-    segment.AddRepresentation(LABELMAP, _unpacked(packed, segment.GetLabelValue()))
+    segment.AddRepresentation(LABELMAP, unpacked(packed, segment.GetLabelValue()))
     segmentation.InvokeEvent(segmentation.SourceRepresentationModified, segmentId)
     segmentation.InvokeEvent(segmentation.RepresentationModified, segmentId)
     SurfaceView().refresh(segmentationNode)
 
 
-def _unpacked(packed: PackedLabelmap, labelValue: int):
+def unpacked(packed: PackedLabelmap, labelValue: int):
+    """An image for a segment with this label value."""
     image = slicer.vtkOrientedImageData()
     image.SetGeometryFromImageToWorldMatrix(vtkMatrix(np.array(packed.image_to_ras)))
     image.SetExtent(packed.extent)

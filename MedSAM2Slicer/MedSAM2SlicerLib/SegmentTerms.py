@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
+from MedSAM2SlicerLib.SegmentTags import TERM_TAG, setTag, tagOf
 from MedSAM2SlicerLib.StructureNames import TARGET_LIKE, sideOf
 
 CONTEXT = "Segmentation category and type - 3D Slicer General Anatomy list"
@@ -102,8 +103,20 @@ def applyTerm(segment, term: Term, side: str = "", otherColors: Iterable[tuple[f
 
 
 def applyTermOfName(segment, otherColors: Iterable[tuple[float, float, float]] = ()) -> None:
+    """What the name stands for; it is noted that nobody chose it."""
     name = segment.GetName() or ""
     applyTerm(segment, termOf(name), sideOf(name), otherColors)
+    setTag(segment, TERM_TAG, tagOf(segment, TAG))
+
+
+def followName(segment, otherColors: Iterable[tuple[float, float, float]] = ()) -> None:
+    """After a new name: its term and colour. A name that stands for nothing takes the term of the earlier name away,
+    but leaves one that a person chose, and the colour by which the lesion is known."""
+    if termOf(segment.GetName() or "") is not TISSUE_TERM:
+        applyTermOfName(segment, otherColors)
+    elif tagOf(segment, TAG) and tagOf(segment, TAG) == tagOf(segment, TERM_TAG):
+        segment.SetTag(TAG, TISSUE_TERM.entry())
+        setTag(segment, TERM_TAG, TISSUE_TERM.entry())
 
 
 def distinct(

@@ -13,7 +13,7 @@ The rules:
 
 from __future__ import annotations
 
-import itertools
+import uuid
 from typing import Callable, Optional
 
 import numpy as np
@@ -25,6 +25,9 @@ from vtk.util.numpy_support import vtk_to_numpy
 from medsam2_protocol.masks import MaskRegion
 from medsam2_protocol.prompts import axis_kji
 from MedSAM2SlicerLib.Geometry import NotALattice, ijkToSegmentation
+from MedSAM2SlicerLib.LesionTable import otherColors, otherNames
+from MedSAM2SlicerLib.SegmentTerms import applyTermOfName
+from MedSAM2SlicerLib.StructureNames import suggestions
 
 LABELMAP = "Binary labelmap"
 SMALLEST_GROWTH = 16
@@ -176,14 +179,17 @@ class SegmentWriter:
 
 
 def addSegment(segmentationNode) -> str:
-    """A new, empty segment on a labelmap of its own; returns its id. Slicer would put it on a shared one."""
-    segmentation = segmentationNode.GetSegmentation()
-    names = {segmentation.GetSegment(segmentId).GetName() for segmentId in segmentation.GetSegmentIDs()}
-    segment = slicer.vtkSegment()
-    segment.SetName(next(name for name in map("Segment_{}".format, itertools.count(1)) if name not in names))
+    """A new, empty segment with the first name that is free, its term and a colour; returns its id.
+
+    It is on a labelmap of its own: Slicer would put it on a shared one. Its id was never another's: some versions of
+    Slicer make ids of names, and a deleted segment may come back.
+    """
+    segment, segmentId = slicer.vtkSegment(), f"Segment_{uuid.uuid4().hex}"
+    segment.SetName(suggestions(otherNames(segmentationNode))[0])
     segment.AddRepresentation(LABELMAP, slicer.vtkOrientedImageData())
-    segmentation.AddSegment(segment)
-    return segmentation.GetSegmentIdBySegment(segment)
+    segmentationNode.GetSegmentation().AddSegment(segment, segmentId)
+    applyTermOfName(segment, otherColors(segmentationNode, segmentId))
+    return segmentId
 
 
 def prepareSegmentation(segmentationNode, volumeNode) -> None:

@@ -21,6 +21,7 @@ from medsam2_protocol.messages import Failed, Progress
 from medsam2_protocol.prompts import BoxPrompt, MaskPrompt
 from MedSAM2SlicerLib.Approval import Approval
 from MedSAM2SlicerLib.CorrectionSentences import listed
+from MedSAM2SlicerLib.Deleting import Deleting
 from MedSAM2SlicerLib.EngineRuns import EngineRuns
 from MedSAM2SlicerLib.Exporting import Exporting
 from MedSAM2SlicerLib.HandEdits import HandEdits
@@ -66,10 +67,12 @@ class SegmentationController:
         self.history = History(self.choice, self._prompts.follow)
         self.propagating = Propagating(self.choice, self.runs, self._change, self.previewing, self.history, self.news)
         self.approval = Approval(self.choice, self.previewing, self.history, self.news, lambda: not self.isPropagating)
+        self.deleting = Deleting(self.choice, self.previewing, self.history, self.news, lambda: not self.isPropagating)
         self.exporting = Exporting(self.choice, self.news)
         self.handEdits = HandEdits(self.choice, self.history)
         self.history.onSegmentChanged = self._noteOwnChange
         self.previewing.onWithdraw = self.propagating.onWithdraw = self.approval.withdraw
+        self.deleting.onWithdraw = self.approval.withdraw
         self.previewing.onRelease = self.approval.release
         self.propagating.onRelease = self.approval.releaseAll
 
@@ -283,10 +286,14 @@ class SegmentationController:
         """A new segment for the next object."""
         if self.choice.volumeNode is None:
             self.news.say(_("Choose a volume first."), isError=True)
-            return
-        self.previewing.remove()
-        self.choice.addSegment()
-        self.news.changed()
+        elif self.isPropagating:
+            self.news.say(_("Wait for the propagation, or cancel it, before you begin another lesion."))
+        else:
+            self.previewing.stop()
+            self.choice.addSegment()
+            segment = self.choice.segmentationNode.GetSegmentation().GetSegment(self.choice.segmentId)
+            text = _("{lesion} is new. Draw a box around the object (B), or click into it (P).")
+            self.news.say(text.format(lesion=segment.GetName()))
 
     def chooseSegment(self, segmentId: str) -> None:
         if self.choice.parameters is not None and segmentId != self.choice.segmentId and not self.isPropagating:

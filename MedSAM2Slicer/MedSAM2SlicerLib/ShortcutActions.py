@@ -12,11 +12,12 @@ from slicer.i18n import tr as _
 
 @dataclass(frozen=True)
 class ShortcutAction:
-    """`key` is the one without a choice of the user's."""
+    """`key` is the one without a choice of the user's. `isRepeated`: again and again while it is held down."""
 
     id: str
     title: str
     key: str
+    isRepeated: bool = True
 
 
 def shortcutActions() -> tuple[ShortcutAction, ...]:
@@ -36,6 +37,7 @@ def shortcutActions() -> tuple[ShortcutAction, ...]:
             ("nextDoubtful", _("Next doubtful slice"), "N"),
             ("lockSlice", _("Lock slice"), "K"),
             ("removePrompt", _("Delete prompt"), "Del"),
+            ("addSegment", _("New segment"), "A", False),
             ("nextLesion", _("Next lesion"), "E"),
             ("previousLesion", _("Previous lesion"), "Shift+E"),
             ("rename", _("Rename lesion"), "F2"),

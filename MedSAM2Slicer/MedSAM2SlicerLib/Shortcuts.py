@@ -11,7 +11,7 @@ from typing import Callable
 import qt
 import slicer
 
-from MedSAM2SlicerLib.ShortcutActions import shortcutActions
+from MedSAM2SlicerLib.ShortcutActions import ShortcutAction, shortcutActions
 from MedSAM2SlicerLib.ShortcutKeys import clashes, keyOf, keysOfSlicer
 
 
@@ -42,7 +42,7 @@ class Shortcuts:
             self.clashes = clashes(self.actions, keysOfSlicer(mainWindow))
             for action in self.actions:
                 if keyOf(action) and action.id not in self.clashes:
-                    self._add(mainWindow, keyOf(action), self._functions[action.id])
+                    self._add(mainWindow, action)
         self.onInstalled()
 
     def remove(self) -> None:
@@ -58,8 +58,9 @@ class Shortcuts:
         else:
             self.onInstalled()
 
-    def _add(self, mainWindow, key: str, function: Callable[[], None]) -> None:
+    def _add(self, mainWindow, action: ShortcutAction) -> None:
         shortcut = qt.QShortcut(mainWindow)
-        shortcut.setKey(qt.QKeySequence(key))
-        shortcut.connect("activated()", function)
+        shortcut.setKey(qt.QKeySequence(keyOf(action)))
+        shortcut.autoRepeat = action.isRepeated
+        shortcut.connect("activated()", self._functions[action.id])
         self._shortcuts.append(shortcut)

@@ -165,9 +165,70 @@ def test_a_suggested_name_sets_name_and_terminology(shown, mouse, wait_until):
 def test_the_next_lesion_is_offered_the_next_free_name(two):
     from lesion_rows import open_editor
 
-    name_it(two, "GTVp")
-    press_e()
-    assert open_editor(two, two.first).itemText(0) == "GTVp2"
+    assert [cells["name"] for cells in rows_of(two)] == ["GTVp", "GTVp2"]
+    two.ui.addSegmentButton.click()
+    name_it(two, "Cyst")
+    assert open_editor(two, two.parameters.segmentId).itemText(0) == "GTVp3"
+
+
+def term_of(segment):
+    import vtk
+
+    term = vtk.reference("")
+    return str(term) if segment.GetTag("TerminologyEntry", term) else ""
+
+
+def test_a_new_lesion_has_a_name_a_term_and_a_colour(two):
+    from MedSAM2SlicerLib.StructureNames import violations
+
+    segmentation = two.parameters.segmentation.GetSegmentation()
+    first, second = (segmentation.GetSegment(segment_id) for segment_id in (two.first, two.second))
+    assert (first.GetName(), second.GetName()) == ("GTVp", "GTVp2")
+    assert violations("GTVp2", ["GTVp"]) == []
+    assert "SCT^4147007^Mass" in term_of(first)
+    assert term_of(second) == term_of(first)
+    np.testing.assert_allclose(first.GetColor(), (144 / 255, 238 / 255, 144 / 255), atol=1e-6)
+    assert first.GetColor() != second.GetColor()
+    assert panel(two).adviceLabel.text == ""
+
+
+def test_a_new_lesion_beside_segments_of_others_takes_a_free_name_and_theirs_stay(shown, scene):
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "theirs")
+    theirs = [node.GetSegmentation().AddEmptySegment("", name) for name in ("Segment_1", "gtvp")]
+    before = [(segment.GetName(), term_of(segment)) for segment in map(node.GetSegmentation().GetSegment, theirs)]
+    shown.ui.segmentationSelector.setCurrentNode(node)
+    shown.ui.addSegmentButton.click()
+    after = [(segment.GetName(), term_of(segment)) for segment in map(node.GetSegmentation().GetSegment, theirs)]
+    assert after == before
+    assert node.GetSegmentation().GetSegment(shown.parameters.segmentId).GetName() == "GTVp2"
+
+
+def test_a_name_that_stands_for_nothing_takes_the_term_of_the_earlier_name_away(two):
+    segment = two.parameters.segmentation.GetSegmentation().GetSegment(two.second)
+    color = segment.GetColor()
+    assert "Mass" in term_of(segment)
+    name_it(two, "Cyst")
+    assert "SCT^85756007^Tissue~SCT^85756007^Tissue" in term_of(segment)
+    assert segment.GetColor() == color
+    name_it(two, "Liver")
+    assert "Liver" in term_of(segment)
+    name_it(two, "Cyst2")
+    assert "SCT^85756007^Tissue~SCT^85756007^Tissue" in term_of(segment)
+
+
+def test_a_term_that_a_person_chose_elsewhere_stays_whatever_the_new_name_is(two):
+    from MedSAM2SlicerLib.SegmentTerms import LYMPH_NODE, NEOPLASM
+
+    segment = two.parameters.segmentation.GetSegmentation().GetSegment(two.second)
+    segment.SetTag("TerminologyEntry", LYMPH_NODE.entry())
+    name_it(two, "Cyst")
+    assert term_of(segment) == LYMPH_NODE.entry()
+    theirs = two.parameters.segmentation.GetSegmentation().AddEmptySegment("", "GTVn9")
+    two.controller.chooseSegment(theirs)
+    segment = two.parameters.segmentation.GetSegmentation().GetSegment(theirs)
+    segment.SetTag("TerminologyEntry", NEOPLASM.entry())
+    name_it(two, "Cyst of theirs")
+    assert term_of(segment) == NEOPLASM.entry()
 
 
 def test_a_name_that_the_standard_advises_against_is_taken_and_the_reason_said(two):
@@ -175,7 +236,7 @@ def test_a_name_that_the_standard_advises_against_is_taken_and_the_reason_said(t
     assert "Spaces are not allowed" in panel(two).adviceLabel.text
     segmentation = two.parameters.segmentation.GetSegmentation()
     assert segmentation.GetSegment(two.second).GetName() == "my tumour"
-    name_it(two, "GTVp")
+    name_it(two, "GTVn")
     assert panel(two).adviceLabel.text == ""
 
 
@@ -196,15 +257,12 @@ def test_an_empty_name_changes_nothing(two):
 def test_deleting_asks_in_the_panel_and_takes_the_prompts_along(two):
     from MedSAM2SlicerLib.PromptMarkups import allPrompts
 
-    heard = []
-    two.widget.lesionPanel.onAboutToDelete = heard.append
     panel(two).deleteButton.click()
     assert panel(two).agreeButton.visible
     assert segments(two) == [two.first, two.second]
     panel(two).agreeButton.click()
     assert segments(two) == [two.first] == [two.parameters.segmentId]
     assert [node.GetAttribute("MedSAM2Slicer.SegmentID") for node in allPrompts()] == [two.first]
-    assert heard == [two.second]
     assert not panel(two).agreeButton.visible
 
 
@@ -307,15 +365,14 @@ def test_names_states_and_edited_slices_come_back_with_the_scene(two, segment_ed
     assert "GTVp" in [cells["name"] for cells in rows_of(two)]
 
 
-def test_undo_after_a_deletion_says_so_and_leaves_the_other_lesion_alone(two):
+def test_undo_after_a_deletion_elsewhere_says_so_and_leaves_the_other_lesion_alone(two):
     from MedSAM2SlicerLib.PromptMarkups import promptsOf
 
     def prompts():
         return promptsOf(two.volume, two.parameters.segmentation, two.first)
 
     before = prompts()
-    panel(two).deleteButton.click()
-    panel(two).agreeButton.click()
+    two.parameters.segmentation.GetSegmentation().RemoveSegment(two.second)
     two.controller.undo()
     assert "was deleted" in two.ui.messageLabel.text
     assert prompts() == before

@@ -239,3 +239,63 @@ def test_keys_chosen_while_another_module_is_shown_wait_for_the_way_back(page, s
     shown.enter()
     mouse.key("X")
     assert shown.controller.armedTool == "box"
+
+
+def test_two_lesions_are_made_by_keys_and_mouse_drags_only(shown, mouse, wait_until):
+    def segment(from_ijk, to_ijk):
+        mouse.key("B")
+        mouse.drag("Red", shown.volume, from_ijk, to_ijk)
+        wait_until(lambda: not shown.controller.isBusy)
+        mouse.key("Space")
+        wait_until(lambda: not shown.controller.isBusy)
+        assert "Done" in shown.ui.messageLabel.text
+        return shown.parameters.segmentId, shown.mask(shown.volume)
+
+    first, voxels = segment((10, 8, 10), (34, 32, 10))
+    mouse.key("A")
+    assert "GTVp2 is new" in shown.ui.messageLabel.text
+    second, _voxels = segment((16, 14, 10), (28, 26, 10))
+    segmentation = shown.parameters.segmentation.GetSegmentation()
+    assert list(segmentation.GetSegmentIDs()) == [first, second]
+    assert [segmentation.GetSegment(one).GetName() for one in (first, second)] == ["GTVp", "GTVp2"]
+    shown.controller.chooseSegment(first)
+    assert (shown.mask(shown.volume) == voxels).all()
+
+
+def test_the_key_for_a_new_segment_waits_for_a_propagation_and_for_the_module(shown, fake_engine, mouse, wait_until):
+    shown.engine.environment = fake_engine("slow")
+    mouse.key("B")
+    mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
+    wait_until(lambda: not shown.controller.isBusy)
+    mouse.key("Space")
+    wait_until(lambda: shown.controller.isPropagating)
+    chosen = shown.parameters.segmentId
+    mouse.key("A")
+    assert "Wait for the propagation" in shown.controller.message
+    assert shown.parameters.segmentId == chosen
+    wait_until(lambda: not shown.controller.isBusy)
+    shown.leave()
+    mouse.key("A")
+    assert shown.parameters.segmentation.GetSegmentation().GetNumberOfSegments() == 1
+    shown.enter()
+
+
+def test_a_new_segment_while_a_preview_is_computed_takes_no_mask_of_the_one_before(
+    shown, fake_engine, mouse, wait_until
+):
+    shown.engine.environment = fake_engine("slow")
+    mouse.key("B")
+    mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
+    wait_until(lambda: shown.controller.isBusy)
+    first = shown.parameters.segmentId
+    mouse.key("A")
+    wait_until(lambda: not shown.controller.isBusy)
+    assert shown.parameters.segmentId != first
+    assert not shown.mask(shown.volume).any()
+    assert not shown.controller.hasPreview
+
+
+def test_a_key_for_a_new_segment_that_is_held_down_makes_one(shown):
+    (made,) = [one for one in shown.widget.shortcuts.installed if str(one.key.toString()) == "A"]
+    assert not made.autoRepeat
+    assert all(one.autoRepeat for one in shown.widget.shortcuts.installed if one is not made)
