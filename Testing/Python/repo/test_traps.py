@@ -30,8 +30,8 @@ PROCESS_KILLER = "ProcessTree.py"
 FOREIGN_NODES = {"GetFirstNode", "GetFirstNodeByClass", "GetFirstNodeByName", "getFirstNodeByName", "RemoveAllNodes"}
 # Whose nodes are removed there: prompts, and diameter lines, recognised by an attribute of ours.
 REMOVERS = {
+    "DeletedSegment.py",
     "DiameterLines.py",
-    "LesionPanel.py",
     "Previewing.py",
     "PromptMarkups.py",
     "PromptRecords.py",
