@@ -2,10 +2,10 @@
 
 Auto-stop. Without a known range a walk that no other comes to meet ends after `ABSENT_SLICES` slices in a row on which
 the model does not see the object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels.
-It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and its
-predicted IoU is under `DOUBTFUL_IOU`. An object that ends beside another like it looks so on one slice, and on the next
-the model is sure again, of the other one. With a known range the object is there by the user's word: the score gates
-nothing and no walk stops early.
+It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and the
+predicted IoU has fallen under `DOUBTFUL` of its best so far. An object that ends beside another like it looks so on one
+slice, and on the next the model is sure again, of the other one. With a known range the object is there by the user's
+word: the score gates nothing and no walk stops early.
 
 Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
 own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
@@ -34,7 +34,7 @@ from medsam2_protocol.messages import Window
 
 ABSENT_SLICES = 2
 SMALLEST_MASK = 3  # voxels
-FADED, DOUBTFUL_IOU = 0.4, 0.55
+FADED, DOUBTFUL = 0.4, 0.83
 
 Encode = Callable[[FrameStack, int], Any]
 
@@ -107,6 +107,7 @@ class Walk:
         self._reverse = path.step < 0
         self._absent = 0
         self._largest = int(start.mask.sum())
+        self._surest = 0.0  # predicted IoU of a followed slice
         self._is_fading = False
         self._asked = start.index
         self._last = start.index, start.mask
@@ -151,8 +152,9 @@ class Walk:
     def _take_stock(self, area: int, predicted_iou: float) -> None:
         """Note what a slice says about the end of the object; `area` in voxels."""
         self._absent = self._absent + 1 if area < SMALLEST_MASK else 0
-        self._is_fading = 0 < area < FADED * self._largest and predicted_iou < DOUBTFUL_IOU
+        self._is_fading = 0 < area < FADED * self._largest and predicted_iou < DOUBTFUL * self._surest
         self._largest = max(self._largest, area)
+        self._surest = max(self._surest, predicted_iou)
 
     def _take_up_sighting(self, index: int) -> None:
         """A correction goes on in the frames of the propagation before it, where the present ones are new there."""

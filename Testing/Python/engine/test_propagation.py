@@ -246,6 +246,12 @@ def test_a_mask_that_is_only_small_or_only_poor_is_no_end(volume: Volume) -> Non
     assert max(slices_of(propagated(volume, boxes_on(8)))) == COUNT - 1
 
 
+def test_poor_is_what_was_better_before() -> None:
+    voxels = np.array(fading().voxels_kji)
+    voxels[voxels == BRIGHT] = POOR
+    assert max(slices_of(propagated(Volume(voxels, np.eye(4)), boxes_on(8)))) == COUNT - 1
+
+
 def test_in_a_known_range_a_small_and_poor_mask_is_no_end() -> None:
     assert max(slices_of(propagated(fading(), boxes_on(8), slice_range=(0, 20)))) == 20
 
