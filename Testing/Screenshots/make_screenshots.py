@@ -36,6 +36,7 @@ ENGINE_TIMEOUT_S = 180.0
 HEIGHT = 800
 # How large everything is, and whether it is light on dark.
 VARIANTS = {"100": (1.0, False), "150": (1.5, False), "dark": (1.0, True)}
+COLOR = (0.25, 0.85, 0.45)  # of the segment, RGB
 # Corners of the box of the tutorial, IJK.
 FROM_IJK, TO_IJK = (50, 49, 23), (111, 92, 23)
 
@@ -154,12 +155,13 @@ class Tutorial:
     def _preview(self) -> None:
         self._mouse("mouseRelease", TO_IJK)
         self._wait(lambda: not self._widget.controller.isBusy)
+        self._color()
         self._keep("tutorial-3-preview")
 
     def _propagate(self) -> None:
         self._key("Space")
-        self._wait(lambda: self._widget.controller.progress.done >= 8 or not self._widget.controller.isBusy)
-        self._keep("tutorial-4-propagating")
+        self._wait(lambda: self._widget.controller.progress.done >= 3 or not self._widget.controller.isBusy)
+        self._keep("tutorial-4-propagating", "Propagating")
         self._wait(lambda: not self._widget.controller.isBusy)
         self._keep("tutorial-5-done")
 
@@ -193,11 +195,20 @@ class Tutorial:
 
     # ---- hands and eyes
 
-    def _keep(self, name: str) -> None:
+    def _color(self) -> None:
+        """The headless host has no tables of colours, and takes any."""
+        parameters = self._widget.logic.getParameterNode()
+        segment = parameters.segmentation.GetSegmentation().GetSegment(parameters.segmentId)
+        segment.SetColor(*COLOR)
+
+    def _keep(self, name: str, words: str = "") -> None:
+        """`words` have to be in the message."""
         import slicer
 
         for _time in range(3):
             self._app.processEvents()
+        if words not in self._widget.ui.messageLabel.text:
+            raise SystemExit(f"{name} would show another message: {self._widget.ui.messageLabel.text}")
         if self._options.only is None or name in self._options.only:
             path = self._options.output / f"{name}.png"
             slicer.util.mainWindow().grab().save(str(path))
