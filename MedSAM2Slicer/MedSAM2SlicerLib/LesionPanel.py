@@ -12,7 +12,7 @@ from typing import Optional
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.EditedSlices import EDITED_AXIS, editedSlices, listed, noteEditedSlices
+from MedSAM2SlicerLib.CorrectionSentences import listed
 from MedSAM2SlicerLib.LesionList import LesionList
 from MedSAM2SlicerLib.LesionTable import (
     EDITED,
@@ -20,8 +20,6 @@ from MedSAM2SlicerLib.LesionTable import (
     neighbour,
     otherColors,
     otherNames,
-    setState,
-    stateOf,
     stateTitle,
     volumeText,
 )
@@ -29,8 +27,10 @@ from MedSAM2SlicerLib.MeasuresPanel import MeasuresPanel
 from MedSAM2SlicerLib.PostProcessPanel import PostProcessPanel
 from MedSAM2SlicerLib.RecistPanel import RecistPanel
 from MedSAM2SlicerLib.SegmentationObserver import SegmentationObserver
-from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, SegmentSnapshot, openSegmentEditor, snapshotOf
+from MedSAM2SlicerLib.SegmentEditorHandOff import CannotHandOff, openSegmentEditor
+from MedSAM2SlicerLib.SegmentSlices import stampOf
 from MedSAM2SlicerLib.SegmentTerms import followName
+from MedSAM2SlicerLib.SliceStates import SliceStates
 from MedSAM2SlicerLib.StructureNames import suggestions, violations
 from MedSAM2SlicerLib.SurfaceView import SurfaceView
 
@@ -55,7 +55,7 @@ class LesionPanel:
         self._wasPropagating = False
         self._asked = ""  # id of the segment whose deletion is to be confirmed
         self._trouble = ""
-        self._snapshot: Optional[SegmentSnapshot] = None
+        self._handedOff: Optional[tuple] = None  # id and stamp of the segment that the Segment Editor was given
         self._observer = SegmentationObserver(self.onListChanged, self.onVoxelsChanged)
         self._connect()
         self.update()
@@ -67,7 +67,7 @@ class LesionPanel:
     def setParameters(self, parameters) -> None:
         self._parameters = parameters
         self._asked = self._trouble = ""
-        self._snapshot = None
+        self._handedOff = None
         self._list.closeEditors()
         self.measures.setParameters(parameters)
         self.recist.setParameters(parameters)
@@ -106,16 +106,9 @@ class LesionPanel:
         self._list.closeEditors()
 
     def onEntered(self) -> None:
-        """Back from another module: what was changed by hand meanwhile is noted."""
-        snapshot, self._snapshot = self._snapshot, None
-        if snapshot is None:
-            return
-        changed = snapshot.changedSlices(EDITED_AXIS)
-        if changed:
-            segment = snapshot.segmentationNode.GetSegmentation().GetSegment(snapshot.segmentId)
-            earlier = editedSlices(segment) if stateOf(segment) == EDITED else ()
-            noteEditedSlices(segment, (*earlier, *changed))
-            setState(snapshot.segmentationNode, snapshot.segmentId, EDITED)
+        """Back from the Segment Editor: a surface that was lost by an edit there comes back."""
+        before, self._handedOff = self._handedOff, None
+        if before is not None and before != self._stamp():
             self._restoreSurface()
         self.update()
 
@@ -164,12 +157,12 @@ class LesionPanel:
     def onEditClicked(self) -> None:
         self._controller.leave()
         volumeNode, segmentationNode = self._parameters.volume, self._segmentation()
-        self._snapshot = snapshotOf(volumeNode, segmentationNode, self._segmentId())
+        self._handedOff = self._stamp()
         try:
             openSegmentEditor(volumeNode, segmentationNode, self._segmentId())
             self._trouble = ""
         except CannotHandOff as error:
-            self._snapshot = None
+            self._handedOff = None
             self._trouble = str(error)
             self.update()
 
@@ -199,6 +192,12 @@ class LesionPanel:
         return (
             segmentationNode.GetSegmentation().GetSegment(self._segmentId()) if segmentationNode is not None else None
         )
+
+    def _stamp(self) -> Optional[tuple]:
+        """By which it is seen that the chosen segment was changed."""
+        if self._segment() is None:
+            return None
+        return (self._segmentId(), *stampOf(self._segmentation(), self._segmentId()))
 
     def _followRun(self) -> None:
         """No surface is computed while a propagation writes."""
@@ -241,9 +240,10 @@ class LesionPanel:
             return ""
         text = _("Lesion {number} of {count}: {volume}, {state}")
         state = stateTitle(row.state)
-        edited = editedSlices(self._segment())
-        if row.state == EDITED and edited:
-            state = _("{state} on {slices}").format(state=state, slices=listed(edited))
+        place = self._controller.choice.place()
+        states = place.now() if place is not None else SliceStates()
+        if row.state == EDITED and states.edited:
+            state = _("{state} on {slices}").format(state=state, slices=listed(states.axis, states.edited))
         number = rows.index(row) + 1
         return text.format(number=number, count=len(rows), volume=volumeText(row.volume_ml), state=state)
 

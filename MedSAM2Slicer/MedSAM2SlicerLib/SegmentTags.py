@@ -6,9 +6,8 @@ import vtk
 
 SLICES_TAG = "MedSAM2Slicer.SliceStates"
 STATE_TAG = "MedSAM2Slicer.State"
-EDITED_TAG = "MedSAM2Slicer.EditedSlices"
 TERM_TAG = "MedSAM2Slicer.TermOfName"
-UNDOABLE = (SLICES_TAG, STATE_TAG, EDITED_TAG)
+UNDOABLE = (SLICES_TAG, STATE_TAG)
 Texts = tuple[str, ...]
 
 

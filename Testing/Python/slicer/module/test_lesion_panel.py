@@ -26,9 +26,9 @@ def two(shown, mouse, wait_until):
     return shown
 
 
-def segment_lesion(module, mouse, wait_until, from_ijk=(10, 8, 10), to_ijk=(34, 32, 10)):
+def segment_lesion(module, mouse, wait_until, from_ijk=(10, 8, 10), to_ijk=(34, 32, 10), view="Red"):
     module.controller.setToolArmed("box", True)
-    mouse.drag("Red", module.volume, from_ijk, to_ijk)
+    mouse.drag(view, module.volume, from_ijk, to_ijk)
     wait_until(lambda: not module.controller.isBusy)
     module.controller.propagate()
     wait_until(lambda: not module.controller.isBusy)
@@ -62,12 +62,17 @@ def segments(module):
     return list(module.parameters.segmentation.GetSegmentation().GetSegmentIDs())
 
 
-def paint(module, index):
+def cell(module, index):
+    """Of the slice strip."""
+    return next(cell for cell in module.widget.sliceStripPanel._cells if cell.index == index)
+
+
+def paint(module, index, row=2):
     """What a hand does in the Segment Editor: one more voxel of a slice."""
     import slicer
 
     voxels = module.mask(module.volume).copy()
-    voxels[index, 2, 2] = 1
+    voxels[index, row, 2] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(
         voxels, module.parameters.segmentation, module.parameters.segmentId, module.volume
     )
@@ -326,18 +331,45 @@ def test_without_a_segment_editor_the_button_says_so(two):
 
 
 def test_slices_edited_by_hand_are_noted_on_return_and_saved(two, segment_editor):
-    from MedSAM2SlicerLib.LesionPanel import editedSlices
-
     panel(two).editButton.click()
     paint(two, 3)
     two.enter()
-    assert "edited by hand on K3" in panel(two).summaryLabel.text
-    segment = two.parameters.segmentation.GetSegmentation().GetSegment(two.second)
-    assert editedSlices(segment) == (3,)
+    assert panel(two).summaryLabel.text.endswith("edited by hand on K3")
     panel(two).editButton.click()
     paint(two, 5)
     two.enter()
-    assert editedSlices(segment) == (3, 5)
+    assert panel(two).summaryLabel.text.endswith("edited by hand on K3, K5")
+
+
+def test_a_coronal_lesion_is_edited_on_the_same_slices_in_the_line_the_message_and_the_strip(
+    shown, segment_editor, mouse, wait_until
+):
+    segment_lesion(shown, mouse, wait_until, (10, 20, 6), (34, 20, 14), view="Green")
+    panel(shown).editButton.click()
+    paint(shown, 3, row=22)
+    shown.enter()
+    assert panel(shown).summaryLabel.text.endswith("edited by hand on J22")
+    assert "Edited by hand: J22." in shown.ui.messageLabel.text
+    assert "Slice J22: edited by hand" in shown.widget.sliceStripPanel.strip.toolTipOf(cell(shown, 22))
+    assert cell(shown, 22).state == "edited"
+
+
+def test_a_released_slice_is_no_longer_said_to_be_edited(two, segment_editor):
+    panel(two).editButton.click()
+    paint(two, 3)
+    paint(two, 5)
+    two.enter()
+    two.controller.approval.release([3])
+    assert panel(two).summaryLabel.text.endswith("edited by hand on K5")
+
+
+def test_the_surface_comes_back_after_an_edit_that_lost_it(two, segment_editor):
+    panel(two).show3dButton.click()
+    panel(two).editButton.click()
+    paint(two, 3)
+    two.parameters.segmentation.GetSegmentation().RemoveRepresentation("Closed surface")
+    two.enter()
+    assert panel(two).show3dButton.checked
 
 
 def test_a_look_into_the_segment_editor_is_no_edit(two, segment_editor):
