@@ -127,6 +127,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller.enter()
         self.sliceStripPanel.enter()
         self.controller.readiness.begin()
+        self.panel.update()
 
     def exit(self):
         self.controller.readiness.end()

@@ -9,10 +9,10 @@ from MedSAM2SlicerLib.EngineProcess import STARTING, STOPPED
 from MedSAM2SlicerLib.Environment import EngineNotInstalled
 
 
-def engineStatus(engine, isComputing: bool, device: str) -> str:
-    """`device` is the id chosen in the panel."""
+def engineStatus(engine, isComputing: bool, device: str, isAboutToStart: bool) -> str:
+    """`device` is the id chosen in the panel. `isAboutToStart`: it will be started in a moment, unasked."""
     if engine.state == STOPPED:
-        return _stopped(engine)
+        return _stopped(engine, isAboutToStart)
     if engine.state == STARTING:
         return _("Engine: restarting…") if engine.trouble else _("Engine: starting…")
     where = _deviceName(engine.hello, device)
@@ -23,14 +23,14 @@ def engineStatus(engine, isComputing: bool, device: str) -> str:
     return _("Engine: ready on {device}.").format(device=where)
 
 
-def _stopped(engine) -> str:
+def _stopped(engine, isAboutToStart: bool) -> str:
     try:
         engine.environment.command()
     except EngineNotInstalled as error:
         return _("Engine: not ready. {why}").format(why=error)
     if engine.trouble:
         return _("Engine: {trouble}").format(trouble=engine.trouble)
-    return _("Engine: installed; it starts with the first box.")
+    return _("Engine: starting…") if isAboutToStart else _("Engine: installed; it starts with the next tool or prompt.")
 
 
 def _deviceName(hello, device: str) -> str:

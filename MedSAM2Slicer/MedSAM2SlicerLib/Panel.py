@@ -105,7 +105,10 @@ class Panel:
         bar.setFormat(progress.text or _("%v of %m slices"))
 
     def _showEngine(self) -> None:
-        self._ui.engineStatusLabel.text = engineStatus(self._engine, self._controller.isBusy, self._chosenDevice())
+        controller = self._controller
+        self._ui.engineStatusLabel.text = engineStatus(
+            self._engine, controller.isBusy, self._chosenDevice(), controller.readiness.isAboutToStart
+        )
 
     def _chosenDevice(self) -> str:
         return self._parameters.device if self._parameters is not None else AUTOMATIC

@@ -42,6 +42,12 @@ class Readiness:
         self._idle.setInterval(IDLE_MS)
         self._idle.connect("timeout()", self.onIdle)
 
+    @property
+    def isAboutToStart(self) -> bool:
+        """Whether an engine that is stopped will be started in a moment."""
+        isStopped = self._engine.state == STOPPED
+        return isStopped and self._idle.isActive() and not self._runs.isBusy and self._mayStart()
+
     def begin(self) -> None:
         """The module is entered."""
         self._isEntered = True
@@ -64,13 +70,17 @@ class Readiness:
             self._engineVolume.open(self._choice.volumeNode, self._prefetch, onFailed)
 
     def onIdle(self) -> None:
-        hasDied = self._engine.state == STOPPED and bool(self._engine.trouble)
-        if self._runs.isBusy or hasDied or isOnDemand() or not self._isInstalled() or not self.isAllowed():
+        """The engine starts while the voxels are written to the file that it will read."""
+        if self._runs.isBusy or not self._mayStart():
             return
-        if self._choice.volumeNode is None:
-            self._engine.start()
-        else:
+        self._engine.start()
+        if self._choice.volumeNode is not None:
             self._engineVolume.open(self._choice.volumeNode, self._prefetch, _ignore)
+
+    def _mayStart(self) -> bool:
+        """Unasked: not after it died, and not while its files are being changed."""
+        hasDied = self._engine.state == STOPPED and bool(self._engine.trouble)
+        return not hasDied and not isOnDemand() and self._isInstalled() and self.isAllowed()
 
     def _isInstalled(self) -> bool:
         try:

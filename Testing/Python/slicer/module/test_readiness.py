@@ -47,6 +47,29 @@ def test_entering_without_a_volume_starts_the_engine_only(early, wait_until):
     assert early.asked == []
 
 
+def test_the_panel_says_starting_from_entering_the_module_until_the_engine_is_ready(
+    early, add_volume, ball, wait_until
+):
+    said = []
+    early.engine.onChanged = lambda: (early.controller.news.changed(), said.append(early.ui.engineStatusLabel.text))
+    early.leave()
+    early.show(add_volume(ball))
+    assert "it starts with the next tool or prompt" in early.ui.engineStatusLabel.text
+    early.enter()
+    assert (early.engine.state, early.ui.engineStatusLabel.text) == ("stopped", "Engine: starting…")
+    wait_until(lambda: early.engine.hello is not None)
+    assert said[0] == "Engine: starting…"
+    wait_until(lambda: early.ui.engineStatusLabel.text == "Engine: ready on CPU.")
+
+
+def test_the_engine_starts_before_the_voxels_are_written_for_it(early, monkeypatch, add_volume, ball, wait_until):
+    opened = []
+    monkeypatch.setattr(early.widget.engineVolume, "open", lambda *_arguments: opened.append(early.engine.state))
+    early.show(add_volume(ball))
+    wait_until(lambda: opened)
+    assert opened == ["starting"]
+
+
 def test_the_same_is_not_prefetched_twice(early, add_volume, ball, wait_until):
     early.show(add_volume(ball))
     wait_until(lambda: "Prefetch" in names(early))
@@ -106,6 +129,7 @@ def test_whoever_wants_it_gets_the_engine_with_the_first_tool_only(early, app, a
     early.show(add_volume(ball))
     rested(early, wait_until)
     assert early.engine.state == "stopped"
+    assert early.ui.engineStatusLabel.text == "Engine: installed; it starts with the next tool or prompt."
     early.controller.setBoxArmed(True)
     wait_until(lambda: "Prefetch" in names(early))
 
