@@ -1,4 +1,4 @@
-"""The mask of one slice that is shown in the segment, more faintly, until it is propagated or discarded."""
+"""The mask of one slice that is shown in the segment, with a look of its own, until it is propagated or discarded."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ class Preview:
         return self.mask is not None
 
     def show(self, writer) -> None:
-        """The segment looks like a preview from now on."""
-        self._look = PreviewLook(writer.segmentationNode, writer.segmentId)
-        self._look.show()
+        """The segment looks like a preview from now on, if there is something to see."""
+        self.hide()
+        if self.mask is not None and not self.mask.region.is_empty:
+            self._look = PreviewLook(writer.segmentationNode, writer.segmentId, writer.volumeNode, self.mask)
+            self._look.show()
 
     def hide(self) -> None:
         """The segment looks as before; the preview is known still."""
@@ -32,4 +34,8 @@ class Preview:
             look.hide()
 
     def forget(self) -> None:
-        self._look = self.promptNode = self.mask = None
+        """Also where the scene is gone, or a successor will put back what is in it."""
+        look, self._look = self._look, None
+        if look is not None:
+            look.hideLabel()
+        self.promptNode = self.mask = None

@@ -86,13 +86,19 @@ def marksText(parameters) -> str:
 def shownSlice(volumeNode, axis: str) -> Optional[int]:
     """The slice of the volume that a view shows along this axis; None if no view does."""
     layoutManager = slicer.app.layoutManager()
-    frame = VolumeFrame(volumeNode)
     for name in layoutManager.sliceViewNames() if layoutManager is not None else ():
-        sliceNode = layoutManager.sliceWidget(name).mrmlSliceNode()
-        matrix = sliceNode.GetSliceToRAS()
-        centre_world = np.array([[matrix.GetElement(row, 3) for row in range(3)]])
-        if frame.sliceAxisAlong(viewNormal(sliceNode), centre_world[0]) == axis:
-            along = axis_ijk(axis)
-            index = int(np.floor(frame.ijkFromWorld(centre_world)[0][along] + 0.5))
-            return index if 0 <= index < frame.shape_ijk[along] else None
+        shown = sliceShownBy(layoutManager.sliceWidget(name).mrmlSliceNode(), volumeNode)
+        if shown is not None and shown[0] == axis:
+            index = shown[1]
+            return index if 0 <= index < volumeNode.GetImageData().GetDimensions()[axis_ijk(axis)] else None
     return None
+
+
+def sliceShownBy(sliceNode, volumeNode) -> Optional[tuple[str, int]]:
+    """Axis and index of the plane of the volume that a view shows, which may lie beyond its last slice."""
+    frame, matrix = VolumeFrame(volumeNode), sliceNode.GetSliceToRAS()
+    centre_world = np.array([[matrix.GetElement(row, 3) for row in range(3)]])
+    axis = frame.sliceAxisAlong(viewNormal(sliceNode), centre_world[0])
+    if axis is None:
+        return None
+    return axis, int(np.floor(frame.ijkFromWorld(centre_world)[0][axis_ijk(axis)] + 0.5))

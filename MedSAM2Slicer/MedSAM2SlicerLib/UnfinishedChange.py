@@ -17,9 +17,10 @@ import slicer
 import vtk
 
 from MedSAM2SlicerLib.PackedLabelmap import PackedLabelmap, packSegment, restoreSegment
+from MedSAM2SlicerLib.SegmentLook import SegmentLook, lookOfText
 
 BEFORE_TAG = "MedSAM2Slicer.Before"
-FILL_TAG = "MedSAM2Slicer.FillBefore"
+LOOK_TAG = "MedSAM2Slicer.FillBefore"  # of an earlier version, with the fill only
 
 
 def noteBefore(segmentationNode, segmentId: str) -> None:
@@ -27,16 +28,16 @@ def noteBefore(segmentationNode, segmentId: str) -> None:
     _segment(segmentationNode, segmentId).SetTag(BEFORE_TAG, _textOf(packSegment(segmentationNode, segmentId)))
 
 
-def noteFill(segmentationNode, segmentId: str, fill: float) -> None:
-    """A preview is about to be shown more faintly than the user wants segments to be shown."""
-    _segment(segmentationNode, segmentId).SetTag(FILL_TAG, repr(fill))
+def noteLook(segmentationNode, segmentId: str, look: SegmentLook) -> None:
+    """A preview is about to be shown otherwise than the user wants segments to be shown."""
+    _segment(segmentationNode, segmentId).SetTag(LOOK_TAG, look.toText())
 
 
 def clearNotes(segmentationNode, segmentId: str) -> None:
     """The change has ended, or was taken back. The segment may be gone."""
     segment = _segment(segmentationNode, segmentId)
     if segment is not None:
-        for tag in (BEFORE_TAG, FILL_TAG):
+        for tag in (BEFORE_TAG, LOOK_TAG):
             segment.RemoveTag(tag)
 
 
@@ -51,11 +52,11 @@ def takeBackUnfinished(exceptFor=None) -> int:
 
 def _takeBack(segmentationNode, segmentId: str) -> bool:
     segment = _segment(segmentationNode, segmentId)
-    before, fill = _packedOf(_tagOf(segment, BEFORE_TAG)), _tagOf(segment, FILL_TAG)
+    before, look = _packedOf(_tagOf(segment, BEFORE_TAG)), _tagOf(segment, LOOK_TAG)
     clearNotes(segmentationNode, segmentId)
     display = segmentationNode.GetDisplayNode()
-    if fill and display is not None:
-        display.SetSegmentOpacity2DFill(segmentId, _number(fill))
+    if look and display is not None:
+        lookOfText(look).putOn(display, segmentId)
     if before is not None:
         restoreSegment(segmentationNode, segmentId, before)
     return before is not None
@@ -87,13 +88,6 @@ def _fits(packed: PackedLabelmap) -> bool:
     i0, i1, j0, j1, k0, k1 = packed.extent
     count = max(0, i1 - i0 + 1) * max(0, j1 - j0 + 1) * max(0, k1 - k0 + 1)
     return len(zlib.decompress(packed.bits)) == -(-count // 8) if packed.bits else count == 0
-
-
-def _number(text: str) -> float:
-    try:
-        return min(1.0, max(0.0, float(text)))
-    except ValueError:
-        return 1.0
 
 
 def _tagOf(segment, name: str) -> str:
