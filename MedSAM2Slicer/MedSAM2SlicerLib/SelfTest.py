@@ -1,39 +1,31 @@
 """The story in short, inside whatever runs the module: box, preview, propagate, correct, undo, redo, save, load, go on.
 
-It needs an engine; where none is installed there is nothing to test, and it says so. The scene is emptied.
+It needs an engine; where none is installed it is skipped, which is not passed. The scene is emptied.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from typing import Callable
 
 import numpy as np
-import qt
 import slicer
 
 from medsam2_protocol.prompts import BoxPrompt, PointPrompt
-from MedSAM2SlicerLib.Environment import EngineNotInstalled
-
-TIMEOUT_S = 300.0
-SIZE = 48
-CENTRE = SIZE // 2
-RADIUS = 9
+from MedSAM2SlicerLib.PanelSelfTest import CENTRE, RADIUS, addBall, ball, openPanel, waitFor, whyNoEngine
 
 
 def runSelfTest(test) -> None:
-    """`test` is the module's unittest case."""
-    slicer.util.selectModule("MedSAM2Slicer")
-    widget = slicer.modules.MedSAM2SlicerWidget
-    try:
-        widget.engine.environment.command()
-    except EngineNotInstalled as error:
-        test.delayDisplay(f"Nothing to test: {error}")
-        return
-    before = _ball()
-    parameters = widget.logic.getParameterNode()
-    parameters.volume = slicer.util.addVolumeFromArray(before.copy(), name="Ball")
+    """`test` is the module's unittest case.
+
+    Raises:
+        unittest.SkipTest: there is no engine; nothing was tested.
+    """
+    widget = openPanel()
+    if whyNoEngine(widget):
+        test.skipTest(f"segmenting, correcting, saving and loading were not tested: {whyNoEngine(widget)}")
+    before = ball()
+    addBall(widget, before)
     _segmentAndCorrect(test, widget)
     found = _mask(widget)
     _saveAndLoad(test, widget)
@@ -90,23 +82,5 @@ def _mask(widget) -> np.ndarray:
 
 
 def _do(widget, act: Callable[[], None]) -> None:
-    """And wait, in an event loop of its own: a test may wait, the module may not."""
     act()
-    loop, timer, end_s = qt.QEventLoop(), qt.QTimer(), time.monotonic() + TIMEOUT_S
-    timer.connect("timeout()", lambda: loop.quit() if _isIdle(widget) or time.monotonic() > end_s else None)
-    timer.start(20)
-    if not _isIdle(widget):
-        loop.exec_()
-    timer.stop()
-    assert _isIdle(widget), "the engine did not answer in time"
-
-
-def _isIdle(widget) -> bool:
-    return not widget.controller.isBusy
-
-
-def _ball() -> np.ndarray:
-    """A bright ball on a dark, slightly uneven ground, KJI."""
-    k, j, i = np.mgrid[:SIZE, :SIZE, :SIZE] - CENTRE
-    inside = k * k + j * j + i * i <= RADIUS * RADIUS
-    return (200 * inside + (3 * i + 5 * j + 7 * k) % 11).astype(np.int16)
+    waitFor(lambda: not widget.controller.isBusy, "the engine did not answer in time")
