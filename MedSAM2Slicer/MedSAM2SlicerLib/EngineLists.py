@@ -14,6 +14,7 @@ from medsam2_protocol.tagged import from_jsonable, to_jsonable
 
 SETTING = "MedSAM2Slicer/EngineLists"
 EMBEDDED, AUTOMATIC = "embedded", "auto"
+CLEARLY_SMALLER = 2 / 3
 
 
 class EngineLists:
@@ -46,6 +47,13 @@ class EngineLists:
         """For people; the id itself of a model that nobody knows."""
         model = self.model(modelId)
         return shortTitle(model.title) if model is not None else modelId
+
+    def smaller(self, modelId: str) -> Optional[ModelInfo]:
+        """The next installed model that needs clearly less memory, or else the embedded one, which is always there."""
+        model = self.model(modelId)
+        most = CLEARLY_SMALLER * model.weights_bytes if model is not None else 0
+        found = [one for one in self.models if one.installed and 0 < one.weights_bytes <= most]
+        return max(found, key=lambda one: one.weights_bytes) if found else self.model(EMBEDDED)
 
     def device(self, deviceId: str) -> Optional[DeviceInfo]:
         return next((one for one in self.devices if one.id == deviceId), None)

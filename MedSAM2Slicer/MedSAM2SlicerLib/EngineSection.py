@@ -6,10 +6,11 @@ It puts these parts together and lets each know of the others; what each does is
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
+from medsam2_protocol.messages import Failed
 from MedSAM2SlicerLib.EngineInstaller import WORKING, EngineInstaller
 from MedSAM2SlicerLib.EngineLists import EngineLists
 from MedSAM2SlicerLib.EnginePanel import EnginePanel
@@ -19,6 +20,7 @@ from MedSAM2SlicerLib.ImprovePanel import ImprovePanel
 from MedSAM2SlicerLib.ModelChoice import ModelChoice
 from MedSAM2SlicerLib.ModelCommands import ModelCommands
 from MedSAM2SlicerLib.ModelPanel import ModelPanel
+from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.TrainingCommand import TrainingCommand
 from MedSAM2SlicerLib.ZoomChoice import ZoomChoice
 
@@ -49,7 +51,7 @@ class EngineSection:
         self.remedies = FailureRemedies(
             self.choice, self.lists, self._isUsable, self.askToInstall, self.check, self.enginePanel.onCopyLogClicked
         )
-        controller.news.remedyFor = self.remedies.remedyFor
+        controller.news.remedyFor = self._remedyFor
         controller.readiness.isAllowed = self._isAtRest
         self.improvePanel = self._newImprovePanel(packageFolder, resourcePath("UI/ImprovePanel.ui"))
         ui.engineButton.layout().insertRow(MODELS_ROW, self.modelPanel.widget)
@@ -114,6 +116,11 @@ class EngineSection:
         panel.askToInstall = self.askToInstall
         panel.askForParts = self.askForParts
         return panel
+
+    def _remedyFor(self, failed: Failed, again: Callable[[], None]) -> Optional[Remedy]:
+        """From what the worker offers that failed; it may have told so a moment ago."""
+        self.lists.takeHello(self._engine.hello)
+        return self.remedies.remedyFor(failed, again)
 
     def _proxy(self) -> str:
         return self.installer.options().proxy

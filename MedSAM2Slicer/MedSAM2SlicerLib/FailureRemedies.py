@@ -1,4 +1,7 @@
-"""What can be done about a run that failed, as a button beside its sentence. The prompts stay as they are."""
+"""What can be done about a run that failed, as a button beside its sentence. The prompts stay as they are.
+
+Where memory runs out, the engine has tried the CPU after a GPU by itself, so only a smaller model is another attempt.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ from typing import Callable, Optional
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import Failed
-from MedSAM2SlicerLib.EngineLists import AUTOMATIC, EMBEDDED, EngineLists
+from medsam2_protocol.messages import Failed, ModelInfo
+from MedSAM2SlicerLib.EngineLists import AUTOMATIC, EMBEDDED, EngineLists, shortTitle
 from MedSAM2SlicerLib.ModelChoice import ModelChoice
 from MedSAM2SlicerLib.Remedy import Remedy
 
-CPU = "cpu"
 Action = Callable[[], None]
 
 
@@ -45,9 +47,9 @@ class FailureRemedies:
         if failed.code in ("worker_died", "worker_stuck"):
             return Remedy(_("Try again"), again)
         if failed.code == "out_of_memory":
-            return self._smallerModel(again) or self._cpu(again)
+            return self._model(self._lists.smaller(self._choice.model), again) or Remedy(_("Try again"), again)
         if failed.code == "no_such_model":
-            return self._smallerModel(again)
+            return self._model(self._lists.model(EMBEDDED), again)
         if failed.code == "no_such_device":
             return self._otherDevice(AUTOMATIC, _("Let the engine choose the device"), again)
         if failed.code == "internal":
@@ -59,22 +61,22 @@ class FailureRemedies:
             return Remedy(_("Check the engine"), self._check)
         return Remedy(_("Install the engine…"), self._install)
 
-    def _smallerModel(self, again: Action) -> Optional[Remedy]:
-        """The embedded model is the smallest of all, and always there."""
-        if self._choice.model == EMBEDDED or not self._lists.isInstalled(EMBEDDED):
+    def _model(self, model: Optional[ModelInfo], again: Action) -> Optional[Remedy]:
+        """None where that model is not to be had, or is the one that is used."""
+        if model is None or not model.installed or model.id == self._choice.model:
             return None
 
         def act() -> None:
-            self._choice.choose(EMBEDDED)
+            self._choice.choose(model.id)
             again()
 
-        return Remedy(_("Use the embedded model"), act, _("The smallest model. The prompts are kept."))
-
-    def _cpu(self, again: Action) -> Optional[Remedy]:
-        return self._otherDevice(CPU, _("Use the CPU"), again)
+        if model.id == EMBEDDED:
+            return Remedy(_("Use the embedded model"), act, _("The smallest model. The prompts are kept."))
+        title = _("Use {model}").format(model=shortTitle(model.title))
+        return Remedy(title, act, _("It needs less memory. The prompts are kept."))
 
     def _otherDevice(self, device: str, title: str, again: Action) -> Optional[Remedy]:
-        """For devices that every engine has, also one that failed before it could list them."""
+        """For a device that every engine has, also one that failed before it could list them."""
         if self._choice.device == device:
             return None
 

@@ -16,6 +16,7 @@ class ListedModel:
 
     `isOwn`: the user added it. `base` is the model that an adapter is for. `isRestricted`: its licence has to be
     accepted before a download. `hosts` are the computers its authors keep it on.
+    `weightsBytes` are those of all that is loaded, of an adapter's base too.
     """
 
     id: str
@@ -34,10 +35,11 @@ class ListedModel:
     hosts: tuple[str, ...]
     base: str
     takesAdapters: bool
+    weightsBytes: int = 0
 
     def info(self) -> ModelInfo:
         """As the engine's own greeting has it."""
-        return ModelInfo(self.id, self.title, self.purpose, self.licence, self.isInstalled)
+        return ModelInfo(self.id, self.title, self.purpose, self.licence, self.isInstalled, self.weightsBytes)
 
 
 def listedModels(text: str) -> Optional[tuple[ListedModel, ...]]:
@@ -67,4 +69,5 @@ def _model(entry: dict[str, Any]) -> ListedModel:
         hosts=tuple(sorted({urlsplit(str(file["url"])).hostname or "" for file in files if file["url"]})),
         base=str(entry["base"]),
         takesAdapters=entry["backend"] == "sam2" and not entry["base"],
+        weightsBytes=int(entry.get("weights_bytes", 0)),
     )

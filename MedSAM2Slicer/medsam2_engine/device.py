@@ -50,6 +50,11 @@ def list_devices() -> tuple[DeviceInfo, ...]:
     return (first, *(DeviceInfo(device.name, device.title, device.note) for device in usable))
 
 
+def has_gpu() -> bool:
+    """Whether torch can see one, full or not."""
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
 def sent_to(tensor: torch.Tensor, device: str) -> torch.Tensor:
     """A tensor of the CPU on a device. From page-locked memory it travels to CUDA while the CPU goes on."""
     if device == "cuda" and torch.cuda.is_available():

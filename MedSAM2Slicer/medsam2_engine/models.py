@@ -182,6 +182,14 @@ def is_installed(entry: ModelEntry, folders: Sequence[Path] | None = None) -> bo
     return folder is not None and all(_has_size(folder / file.name, file) for file in expected_files(entry, folder))
 
 
+def weights_bytes(entry: ModelEntry) -> int:
+    """Of all files that are loaded, those of an adapter's base among them; 0 where nobody knows the size."""
+    folder = _folder_of(entry, None)
+    files = entry.files if folder is None else expected_files(entry, folder)
+    bases = [base for base in all_models() if base.id == entry.base]
+    return sum(file.size for file in files) + sum(map(weights_bytes, bases))
+
+
 def expected_files(entry: ModelEntry, folder: Path) -> tuple[CheckpointFile, ...]:
     """The entry's files, with sizes and checksums as published, or else as received in that folder."""
     received = _received(folder)

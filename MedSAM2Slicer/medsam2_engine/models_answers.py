@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medsam2_engine.models import ModelEntry, all_models, expected_files, find_checkpoint, is_installed, user_models
+from medsam2_engine.models import (
+    ModelEntry,
+    all_models,
+    expected_files,
+    find_checkpoint,
+    is_installed,
+    user_models,
+    weights_bytes,
+)
 from medsam2_engine.user_folders import cache_folder, models_folder
 from medsam2_protocol.tagged import to_jsonable
 
@@ -38,6 +46,7 @@ def list_as_json() -> str:
         | {
             "installed": is_installed(entry),
             "size": entry.size,
+            "weights_bytes": weights_bytes(entry),
             "downloadable": entry.is_downloadable,
             "removable": _has_files(models_folder() / entry.id),
             "own": entry in own,

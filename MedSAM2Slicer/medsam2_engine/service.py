@@ -16,9 +16,10 @@ import torch
 
 from medsam2_engine.backends.base import Backend
 from medsam2_engine.backends.load import load_backend
-from medsam2_engine.device import list_devices, set_thread_policy
+from medsam2_engine.device import has_gpu, list_devices, set_thread_policy
 from medsam2_engine.errors import BadRequest, EngineError, NoSuchVolume, is_out_of_memory
-from medsam2_engine.models import all_models, is_installed
+from medsam2_engine.memory_advice import too_little_memory
+from medsam2_engine.models import ModelEntry, all_models, is_installed, weights_bytes
 from medsam2_engine.parent import exit_with_parent
 from medsam2_engine.propagation import SliceMask
 from medsam2_engine.session import Session
@@ -51,10 +52,6 @@ from medsam2_protocol.tagged import MalformedMessage, from_json, to_json
 
 logger = logging.getLogger(__name__)
 PROMPT_TYPES = ("box", "point", "scribble", "lasso", "mask")
-OUT_OF_MEMORY = (
-    "There is not enough memory{where}. Close other programs, choose the CPU, or work on a cropped "
-    "volume. The prompts are kept."
-)
 
 
 def serve(lines_in: BinaryIO, lines_out: BinaryIO, parent_pid: int | None) -> int:
@@ -72,10 +69,7 @@ def serve(lines_in: BinaryIO, lines_out: BinaryIO, parent_pid: int | None) -> in
 
 def hello() -> Hello:
     """Who we are and what we can do."""
-    models = tuple(
-        ModelInfo(entry.id, entry.title, entry.purpose, entry.licence, is_installed(entry)) for entry in all_models()
-    )
-    return Hello(PROTOCOL, VERSION, models, PROMPT_TYPES, list_devices(), os.getpid())
+    return Hello(PROTOCOL, VERSION, tuple(map(_info, all_models())), PROMPT_TYPES, list_devices(), os.getpid())
 
 
 class LineWriter:
@@ -282,8 +276,15 @@ class Desk:
 
     def _out_of_memory(self, request: Request) -> Failed:
         self._forget()
-        where = " on the device" if torch.cuda.is_available() else ""
-        return Failed(request.id, "out_of_memory", OUT_OF_MEMORY.format(where=where))
+        if not isinstance(request, (Predict, Propagate, Prefetch)):
+            return Failed(request.id, "out_of_memory", too_little_memory("", False))
+        is_gpu_tried = request.device != "cpu" and has_gpu()
+        return Failed(request.id, "out_of_memory", too_little_memory(request.model, is_gpu_tried))
+
+
+def _info(entry: ModelEntry) -> ModelInfo:
+    size = weights_bytes(entry)
+    return ModelInfo(entry.id, entry.title, entry.purpose, entry.licence, is_installed(entry), size)
 
 
 def _attempts(request: Request) -> list[Request]:

@@ -28,13 +28,17 @@ Matrix = tuple[Row, Row, Row, Row]
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """One line of the model list: what a person needs to choose."""
+    """One line of the model list: what a person needs to choose.
+
+    `weights_bytes` are those of all that is loaded, 0 where nobody knows.
+    """
 
     id: str
     title: str
     purpose: str
     licence: str
     installed: bool
+    weights_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,19 @@ def test_a_file_whose_checksum_nobody_published_is_held_to_what_was_received(
         find_checkpoint(unpublished, (an_installed_folder,))
 
 
+def test_the_size_of_the_weights_is_that_of_all_that_is_loaded(
+    an_entry: ModelEntry, an_installed_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "checkpoint_folders", lambda: (an_installed_folder,))
+    unpublished = dataclasses.replace(an_entry, files=(CheckpointFile("model.bin", 0, ""),))
+    assert models.weights_bytes(an_entry) == len(b"weights")
+    assert models.weights_bytes(unpublished) == 0
+    models.write_received(an_installed_folder / "tiny", an_entry.files)
+    assert models.weights_bytes(unpublished) == len(b"weights")
+    adapter = dataclasses.replace(an_entry, base="embedded")
+    assert models.weights_bytes(adapter) == len(b"weights") + find_model("embedded").size
+
+
 def test_a_broken_entry_of_the_user_does_not_hide_the_other_models(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +201,7 @@ def test_models_list_can_be_read_by_a_program(capsys: pytest.CaptureFixture[str]
     assert main(["models", "list", "--json"]) == 0
     listed = {item["id"]: item for item in json.loads(capsys.readouterr().out)}
     assert listed["embedded"]["installed"] is True
+    assert listed["embedded"]["weights_bytes"] == find_model("embedded").size
     assert listed["medsam2-latest"]["is_consent_needed"] is True
 
 

@@ -354,6 +354,30 @@ def test_too_little_memory_is_said_in_words(
     assert "not enough memory" in end.message
 
 
+@pytest.mark.parametrize("has_gpu", [False, True])
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_too_little_memory_is_said_of_the_devices_that_were_tried(
+    office: Office, predict: Predict, monkeypatch: pytest.MonkeyPatch, device: str, has_gpu: bool
+) -> None:
+    monkeypatch.setattr(ThresholdBackend, "encode", fail(MemoryError()))
+    monkeypatch.setattr(service, "has_gpu", lambda: has_gpu)
+    end = office.desk.end_of(replace(predict, device=device))
+    assert isinstance(end, Failed)
+    assert ("neither on the GPU nor on the CPU, which was tried" in end.message) == (has_gpu and device == "auto")
+    assert "choose the CPU" not in end.message
+
+
+def test_a_volume_that_does_not_fit_says_nothing_of_models(
+    office: Office, phantom: Phantom, open_request: Callable[..., OpenVolume], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "map_volume", fail(MemoryError()))
+    end = office.desk.end_of(open_request(phantom))
+    assert isinstance(end, Failed)
+    assert end.message == (
+        "There is not enough memory. Close other programs, or work on a cropped volume. The prompts are kept."
+    )
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("shapes do not match")], ids=["memory", "internal"])
 def test_the_next_request_succeeds_after_a_failure(
     office: Office, predict: Predict, monkeypatch: pytest.MonkeyPatch, error: Exception

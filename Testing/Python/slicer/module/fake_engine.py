@@ -6,7 +6,8 @@ of a negative scribble. A slice without a prompt takes those of the nearest one.
 FAKE_ENGINE_MODE picks the behaviour of the first start, FAKE_ENGINE_LATER of all others (told by a file that
 FAKE_ENGINE_STARTS names): normal, slow, crash, hang, deaf (hangs on Cancel only), failed, garbage, protocol, silent
 (never says hello), broken (ends at once), empty (finds nothing), late (a mask of another volume before its own), memory
-(there is enough for the embedded model on the CPU only), patient (a propagation waits for its Cancel after two slices).
+(there is enough for the embedded model only), full (there is not enough for any), patient (a propagation waits for its
+Cancel after two slices).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 
 import numpy as np
 
+from medsam2_engine.memory_advice import too_little_memory
 from medsam2_protocol.masks import EMPTY_REGION, region_of_slice
 from medsam2_protocol.messages import (
     PROTOCOL,
@@ -81,8 +83,11 @@ class FakeEngine:
         self.say(hello)
 
     def models(self) -> tuple:
-        large = ModelInfo("large", "Large model", "For tests", "none", True)
-        return (ModelInfo("embedded", "Fake model", "For tests", "none", True), *([large] * (self.mode == "memory")))
+        sizes = {"embedded": 8, "small": 100, "large": 900, "medium": 300} if self.mode == "memory" else {"embedded": 8}
+        return tuple(
+            ModelInfo(name, f"{name.capitalize()} model (1 M parameters)", "For tests", "none", name != "small", size)
+            for name, size in sizes.items()
+        )
 
     def read(self) -> None:
         for line in sys.stdin:
@@ -131,8 +136,8 @@ class FakeEngine:
         if request.volume_id not in self.volumes:
             self.say(Failed(request.id, "no_such_volume", f"There is no volume {request.volume_id}."))
             return
-        if self.mode == "memory" and (request.model, request.device) != ("embedded", "cpu"):
-            self.say(Failed(request.id, "out_of_memory", "There is not enough memory on the device."))
+        if self.mode == "full" or (self.mode == "memory" and request.model != "embedded"):
+            self.say_out_of_memory(request)
             return
         if getattr(request, "progressive", False):
             self.show_roughly(request, segment, slices)
@@ -178,8 +183,13 @@ class FakeEngine:
         if self.mode == "garbage":
             self.out.write("Traceback (most recent call last)\n")
         if self.mode == "failed":
-            self.say(Failed(request.id, "out_of_memory", "There is not enough memory. Choose a smaller model."))
+            self.say_out_of_memory(request)
             self.handle(self.work.get())
+
+    def say_out_of_memory(self, request) -> None:
+        """In the engine's own words; there is a GPU where one asks for it."""
+        sentence = too_little_memory(request.model, request.device == "cuda")
+        self.say(Failed(request.id, "out_of_memory", sentence))
 
     def mask(self, request, segment, index: int):
         if self.mode == "empty":

@@ -150,7 +150,7 @@ def test_a_worker_that_ignores_cancel_is_killed(engine, open_message, propagate_
         ("protocol", "protocol_mismatch", "protocol 2"),
         ("garbage", "worker_died", "no message"),
         ("broken", "not_started", "there is no torch"),
-        ("failed", "out_of_memory", "smaller model"),
+        ("failed", "out_of_memory", "This is the smallest model"),
     ],
 )
 def test_a_worker_that_cannot_be_used_says_why(engine, open_message, propagate_message, wait_until, mode, code, words):

@@ -139,8 +139,15 @@ def no_memory_for_the_model(at):
     at.draw()
 
 
-def no_memory_on_the_device(at):
+def no_memory_on_the_gpu_either(at):
     at.engine("memory")
+    at.module.parameters.model, at.module.parameters.device = "large", "cuda"
+    at.draw()
+
+
+def no_memory_for_the_smallest_model(at):
+    at.engine("full")
+    at.module.parameters.device = "cpu"
     at.draw()
 
 
@@ -244,9 +251,10 @@ LINES = [
     (worker_dies, "The engine stopped unexpectedly. Your prompts are kept: try again.", "Try again"),
     (worker_hangs, "The engine hung and was stopped. Your prompts are kept: try again.", "Try again"),
     (worker_talks_nonsense, "Your prompts are kept: try again.", "Try again"),
-    (no_memory_for_the_model, "There is not enough memory", "Use the embedded model"),
-    (no_memory_on_the_device, "There is not enough memory", "Use the CPU"),
-    (no_memory_at_all, "There is not enough memory. Choose a smaller model.", ""),
+    (no_memory_for_the_model, "There is not enough memory. Choose a smaller model, or close", "Use Medium model"),
+    (no_memory_on_the_gpu_either, "neither on the GPU nor on the CPU, which was tried after it", "Use Medium model"),
+    (no_memory_for_the_smallest_model, "This is the smallest model: close other programs, or work on a", "Try again"),
+    (no_memory_at_all, "There is not enough memory. This is the smallest model: close other", "Try again"),
     (no_object_on_the_slice, "Nothing was found with these prompts. Move or delete one, or add another.", ""),
     (no_object_anywhere, "Nothing was found on any slice, and the segment is as it was before. Move the prompts", ""),
     (box_outside, "The box lies outside CT. Draw it over the image.", ""),
@@ -307,15 +315,28 @@ def test_try_again_asks_the_same_with_the_prompts_that_are_there(at):
     assert at.ui.remedyButton.isHidden()
 
 
-def test_without_memory_first_the_model_gets_smaller_then_the_device(at):
+def test_without_memory_the_model_gets_smaller_step_by_step_among_those_that_are_installed(at):
     no_memory_for_the_model(at)
     at.remedy()
-    assert at.module.parameters.model == "embedded"
-    assert at.ui.remedyButton.text == "Use the CPU"
+    assert at.module.parameters.model == "medium"
+    assert at.ui.remedyButton.text == "Use the embedded model"
     at.remedy()
-    assert at.module.parameters.device == "cpu"
+    assert at.module.parameters.model == "embedded"
     assert "Preview of slice" in at.ui.messageLabel.text
+    assert at.module.parameters.device == "auto"
     assert at.prompts == 1
+
+
+def test_without_memory_for_the_smallest_model_it_can_be_tried_again_once_there_is_some(at):
+    no_memory_for_the_smallest_model(at)
+    assert "CPU" not in at.ui.messageLabel.text
+    at.remedy()
+    assert at.ui.remedyButton.text == "Try again"
+    at.module.engine.stop()
+    at.engine("normal")
+    at.remedy()
+    assert "Preview of slice" in at.ui.messageLabel.text
+    assert (at.module.parameters.device, at.prompts) == ("cpu", 1)
 
 
 def test_a_propagation_without_memory_goes_on_as_a_propagation(at):
@@ -325,6 +346,8 @@ def test_a_propagation_without_memory_goes_on_as_a_propagation(at):
     at.module.parameters.model = "large"
     at.propagate()
     at.remedy()
+    at.remedy()
+    assert at.module.parameters.model == "embedded"
     assert "Done" in at.ui.messageLabel.text
 
 
@@ -335,7 +358,7 @@ def test_the_button_goes_with_its_sentence(at):
 
 
 def test_a_prompt_deleted_meanwhile_is_not_asked_for_again(at):
-    no_memory_on_the_device(at)
+    no_memory_for_the_model(at)
     at.controller.removePrompt(at.controller.promptNodes()[0])
     at.remedy()
     assert not at.controller.isError

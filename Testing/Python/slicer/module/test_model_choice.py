@@ -138,3 +138,23 @@ def test_without_a_scene_nothing_can_be_chosen(told):
     assert not told.ui.modelSelector.enabled
     told.widget.engineSection.setParameters(told.parameters)
     assert told.ui.modelSelector.enabled
+
+
+@pytest.mark.parametrize(
+    ("model", "smaller"),
+    [
+        ("large", "small"),  # 90 of 100 would hardly help, and "medium" is not installed
+        ("nearly", "small"),
+        ("small", "embedded"),
+        ("unknown size", "embedded"),
+        ("no such", "embedded"),
+        ("embedded", "embedded"),
+    ],
+)
+def test_the_next_smaller_model_is_an_installed_one_that_needs_clearly_less(app, model, smaller):
+    from MedSAM2SlicerLib.EngineLists import EngineLists
+
+    sizes = {"large": 100, "embedded": 8, "nearly": 90, "medium": 60, "small": 50, "unknown size": 0}
+    lists = EngineLists()
+    lists.models = tuple(ModelInfo(one, one, "", "", one != "medium", size) for one, size in sizes.items())
+    assert lists.smaller(model).id == smaller
