@@ -15,6 +15,7 @@ from MedSAM2SlicerLib.PromptKinds import BOX
 from MedSAM2SlicerLib.ShortcutKeys import keyOf
 
 TIMEOUT_S = 300.0
+REST_MS = 200
 SIZE = 48
 CENTRE = SIZE // 2
 RADIUS = 9
@@ -27,7 +28,7 @@ def runPanelSelfTest(test) -> None:
     volumeNode = addBall(widget, before)
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
-    slicer.app.processEvents()
+    _rest()
     display = _displayOf(volumeNode)
     _testKeys(widget)
     _testBox(widget, volumeNode)
@@ -74,6 +75,13 @@ def waitFor(isDone: Callable[[], bool], sentence: str) -> None:
         loop.exec_()
     timer.stop()
     assert isDone(), sentence
+
+
+def _rest() -> None:
+    """Until the views have their places."""
+    loop = qt.QEventLoop()
+    qt.QTimer.singleShot(REST_MS, loop.quit)
+    loop.exec_()
 
 
 def _displayOf(volumeNode) -> tuple:

@@ -35,6 +35,7 @@ OTHER_SENTENCES = {
     "InstallErrors.py": "what uv, pip and the systems say",
     "InstallLog.py": "Slicer's log",
     "InstallPlan.py": "code for a Python, and an error of the sources themselves",
+    "PanelSelfTest.py": "the report of a test",
     "SampleCases.py": "names of volumes",
     "SegmentTerms.py": "names of terminologies and of their terms",
     "SelfTest.py": "the report of a test",
