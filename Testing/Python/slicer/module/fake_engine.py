@@ -84,8 +84,9 @@ class FakeEngine:
 
     def models(self) -> tuple:
         sizes = {"embedded": 8, "small": 100, "large": 900, "medium": 300} if self.mode == "memory" else {"embedded": 8}
+        titles = {"embedded": "Fake model"}
         return tuple(
-            ModelInfo(name, f"{name.capitalize()} model (1 M parameters)", "For tests", "none", name != "small", size)
+            ModelInfo(name, titles.get(name, f"{name.capitalize()} model"), "For tests", "none", name != "small", size)
             for name, size in sizes.items()
         )
 
