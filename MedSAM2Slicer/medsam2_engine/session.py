@@ -187,7 +187,7 @@ class Session:
         surveys: list[Survey] = []
         for work in works:
             seen = self._sightings.of(work.segment_id, scene.slices.axis, scene.window, zoom)
-            target = Target(work.segment_id, seen)
+            target = Target(work.segment_id, seen, dict(seen))
             anchors = []
             for index in work.prompts:
                 if is_cancelled():

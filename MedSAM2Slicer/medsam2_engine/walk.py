@@ -14,8 +14,8 @@ Where the border of a zoomed region cuts the object off, the slice is looked at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -79,10 +79,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Target:
-    """A segment, and where it was seen; walks add to `seen`."""
+    """A segment, and where it was seen; walks add to `seen`, and leave `before` as the request has found it."""
 
     segment_id: str
     seen: dict[int, Sighting]
+    before: Mapping[int, Sighting] = field(default_factory=dict)
 
 
 class Walk:
@@ -158,13 +159,21 @@ class Walk:
 
     def _take_up_sighting(self, index: int) -> None:
         """A correction goes on in the frames of the propagation before it, where the present ones are new there."""
-        seen = self._target.seen.get(index)
-        if not self._scene.is_local or seen is None or seen.frames.key == self._frames.key:
+        scene, seen = self._scene, self._target.seen.get(index)
+        if not scene.is_local or seen is None or seen.frames.key == self._frames.key:
+            return
+        if scene.is_encoded(self._frames, index):
             return
         last, mask = self._last
-        if self._scene.is_encoded(self._frames, index) or not self._is_held(seen.frames, mask):
-            return
-        self._look_again(seen.frames, last, mask)
+        frames = self._frames_through(last, index) or seen.frames
+        if self._is_held(frames, mask):
+            self._look_again(frames, last, mask)
+
+    def _frames_through(self, last: int, index: int) -> FrameStack | None:
+        """Frames of the sighting of a slice, or of those around it, in which it and the one before it are known."""
+        seen, is_encoded = self._target.before, self._scene.is_encoded
+        near = (seen[other].frames for other in sorted(seen, key=lambda other: abs(other - index)))
+        return next((one for one in near if is_encoded(one, last) and is_encoded(one, index)), None)
 
     def _refocus(self, index: int, mask: Mask) -> None:
         """Cut a new crop when the object is about to leave the present one, and go on from its mask there."""
