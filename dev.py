@@ -47,7 +47,7 @@ HOST_SOURCES = (
     "Testing/Slicer",
 )
 # In a process of their own, as Slicer is: no torch in it, and Qt set up before anybody else imports it.
-HOST_TESTS = "Testing/Python/slicer"
+HOST_TESTS, ENGINE_TESTS = "Testing/Python/slicer", "Testing/Python/engine"
 CHECKS = {
     "ruff": ("ruff", "check", "."),
     "format": ("ruff", "format", "--check", "."),
@@ -119,10 +119,10 @@ def test(options: argparse.Namespace, rest: list[str]) -> int:
     python = prepare(options.venv, "test")
     if rest:
         return run_pytest(python, *rest)
-    runs = [[f"--ignore={HOST_TESTS}"]]
+    runs = [[ENGINE_TESTS], [f"--ignore={HOST_TESTS}", f"--ignore={ENGINE_TESTS}"]]
     if has_modules(python, "slicer_core"):
         runs.insert(0, ["--override-ini=python_files=test_[a-r]*.py", HOST_TESTS])
-        runs.append(["--override-ini=python_files=test_[s-z]*.py", HOST_TESTS])
+        runs.insert(2, ["--override-ini=python_files=test_[s-z]*.py", HOST_TESTS])
     else:
         print("dev.py: no headless Slicer for this Python, its tests are left out; Python 3.10 to 3.13 runs them all.")
     with tempfile.TemporaryDirectory() as folder:
