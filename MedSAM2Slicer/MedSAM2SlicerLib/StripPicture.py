@@ -128,12 +128,15 @@ def _letter(painter, letter: str, left: int, width: int, baseline: int, colour) 
 
 
 def _paintShown(painter, columns: Sequence[Column], cells, shown: Optional[int], ink) -> None:
-    """A line through the slice in the views; at the edge, if it lies outside the strip."""
+    """A line through the slice in the views, which leaves letters free; at the edge, if it lies outside the strip."""
     if shown is None or not columns:
         return
     number = min(max(shown - cells[0].index, 0), len(cells) - 1)
     column = columns[min(number * len(columns) // len(cells), len(columns) - 1)]
     x = (column.left + column.right - 1) // 2
-    painter.fillRect(x, 0, 2, HEIGHT, ink)
+    hasLetters = column.right - column.left > LETTER_WIDTH
+    ends = STATE_TOP + STATE_HEIGHT
+    for top, bottom in ((AREA_TOP, STATE_TOP - 2), (ends, HEIGHT)) if hasLetters else ((0, HEIGHT),):
+        painter.fillRect(x, top, 2, bottom - top, ink)
     for row in range(6):
         painter.fillRect(x - 5 + row, HEIGHT - 1 - row, 12 - 2 * row, 1, ink)

@@ -100,3 +100,21 @@ def test_states_differ_without_their_colours(app):
 
     states = (PROPAGATED, KEY, EDITED, LOCKED)
     assert len({LETTERS[state] for state in states}) == len({HEIGHTS[state] for state in states}) == 4
+
+
+def test_the_line_of_the_shown_slice_leaves_its_letter_free(app):
+    import qt
+
+    from MedSAM2SlicerLib.SliceStates import KEY
+    from MedSAM2SlicerLib.StripCells import StripCell
+    from MedSAM2SlicerLib.StripPicture import AREA_TOP, HEIGHT, STATE_HEIGHT, STATE_TOP, paint
+
+    def rows(shown, width, first, last):
+        image = paint([StripCell(7, KEY, 40, 0.9)], shown, width, 1.0, qt.QPalette()).toImage()
+        return [[image.pixel(x, y) for x in range(width)] for y in range(first, last)]
+
+    letter = STATE_TOP, STATE_TOP + STATE_HEIGHT
+    assert rows(7, 20, *letter) == rows(None, 20, *letter)
+    assert rows(7, 20, AREA_TOP, STATE_TOP) != rows(None, 20, AREA_TOP, STATE_TOP)
+    assert rows(7, 20, letter[1], HEIGHT) != rows(None, 20, letter[1], HEIGHT)
+    assert rows(7, 5, *letter) != rows(None, 5, *letter)  # too narrow for a letter
