@@ -82,6 +82,16 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def with_threads(threads: int, job: Callable[[], object]) -> Callable[[], object]:
+    """The engine changes the number while it works, and the next job would begin with what it left."""
+
+    def run() -> object:
+        torch.set_num_threads(threads)
+        return job()
+
+    return run
+
+
 def whole_slice(report: Report, options: argparse.Namespace) -> None:
     """Hiera-T at `--size`, against transformers."""
     job = Job(Sam2Config.hiera_tiny(options.size), options.slices)
@@ -108,7 +118,7 @@ def whole_slice(report: Report, options: argparse.Namespace) -> None:
         theirs = job.transformers()
         masks["transformers"] = theirs.run()
         jobs["transformers"] = theirs.run
-    times = interleaved(jobs, options.repeats)
+    times = interleaved({name: with_threads(report.threads, job) for name, job in jobs.items()}, options.repeats)
     report.say(f"SAM 2.1 Hiera-T at {options.size} pixels, {job.slices} slices, one box, both directions.\n")
     report.say("| | CPU s per slice | wall s per slice | against transformers | share of limit | Dice with exact |")
     report.say("|---|---|---|---|---|---|")
