@@ -44,9 +44,9 @@ class SegmentSlices:
     def _slice(self, axis: str, index: int) -> tuple[Start, np.ndarray]:
         """Its first voxel, and its voxels within the box, which are none beyond it; not copied."""
         along = axis_kji(axis)
-        start, place = list(self.start), [slice(None)] * 3
-        start[along], offset = index, max(0, index - self.start[along])
-        place[along] = slice(offset, offset + 1) if index >= self.start[along] else slice(0, 0)
+        offset, start, place = index - self.start[along], list(self.start), [slice(None)] * 3
+        start[along] = index
+        place[along] = slice(offset, offset + 1) if offset >= 0 else slice(0, 0)
         return tuple(start), self.voxels[tuple(place)]
 
 
