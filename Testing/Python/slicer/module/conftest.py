@@ -291,3 +291,11 @@ def screenshots() -> Path:
     folder = Path(os.environ.get("SCREENSHOTS") or tempfile.mkdtemp(prefix="screenshots-"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def shown(module: SimpleNamespace, add_volume: Callable[..., Any], ball: Any) -> SimpleNamespace:
+    """The module with a ball as its volume, in all views."""
+    module.volume = add_volume(ball)
+    module.show(module.volume)
+    return module

@@ -8,13 +8,6 @@ from panel_hands import box, idle
 
 
 @pytest.fixture
-def shown(module, add_volume, ball):
-    module.volume = add_volume(ball)
-    module.show(module.volume)
-    return module
-
-
-@pytest.fixture
 def lesion(shown, wait_until):
     """Three lesions; the middle one is chosen, is propagated, and has everything that a lesion can have."""
     shown.ids = []

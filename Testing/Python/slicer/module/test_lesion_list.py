@@ -18,13 +18,6 @@ from lesion_rows import (
 
 
 @pytest.fixture
-def shown(module, add_volume, ball):
-    module.volume = add_volume(ball)
-    module.show(module.volume)
-    return module
-
-
-@pytest.fixture
 def three(shown):
     """Three segments: a painted one, an empty one, and the chosen one, painted as well."""
     shown.ids = [new_lesion(shown, name, k) for name, k in (("GTVp", 5), ("GTVn", None), ("GTVn2", 12))]

@@ -9,13 +9,6 @@ from lesion_rows import rows_of
 
 
 @pytest.fixture
-def shown(module, add_volume, ball):
-    module.volume = add_volume(ball)
-    module.show(module.volume)
-    return module
-
-
-@pytest.fixture
 def two(shown, mouse, wait_until):
     """Two overlapping lesions; the second is chosen."""
     segment_lesion(shown, mouse, wait_until)

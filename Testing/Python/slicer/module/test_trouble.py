@@ -8,13 +8,6 @@ import pytest
 
 
 @pytest.fixture
-def shown(module, add_volume, ball):
-    module.volume = add_volume(ball)
-    module.show(module.volume)
-    return module
-
-
-@pytest.fixture
 def propagating(shown, fake_engine, mouse, wait_until):
     """``propagating(first, later, until=2)``: a run with that many slices done."""
 

@@ -4,13 +4,6 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture
-def shown(module, add_volume, ball):
-    module.volume = add_volume(ball)
-    module.show(module.volume)
-    return module
-
-
 def slice_node(name):
     import slicer
 
