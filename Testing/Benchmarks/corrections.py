@@ -26,7 +26,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dice import Case, Mask, _grown_box, cases_in
+from dice import Case, Mask, cases_in, grown_box
 
 from medsam2_engine import propagation
 from medsam2_engine.backends.base import Backend
@@ -89,7 +89,7 @@ def cost(case: Case, backend: Backend) -> tuple[Cost, Cost, Cost]:
     kept = _mask(case, case.box.slice, truth[case.box.slice])
     k = (case.box.slice + case.slices[1] + 1) // 2
     k = k if truth[k].any() and k != case.box.slice else (case.box.slice + case.slices[0]) // 2
-    segment = SegmentPrompts("target", (_grown_box(truth[k], case.axis, k),), (kept,))
+    segment = SegmentPrompts("target", (grown_box(truth[k], case.axis, k),), (kept,))
     preview = _spent(session, lambda: iter([session.predict(segment, case.axis, k)]))
     local = _spent(session, lambda: session.propagate([segment], case.axis, case.slices, corrected=k))
     return scratch, preview, local
@@ -101,7 +101,7 @@ def compared(case: Case, backend: Backend) -> list[Comparison]:
     keys = first + (last - first) // 4, last - (last - first) // 4
     if min(int(truth[key].sum()) for key in keys) < SMALLEST_KEY:
         return []
-    boxes = tuple(_grown_box(truth[key], case.axis, key) for key in keys)
+    boxes = tuple(grown_box(truth[key], case.axis, key) for key in keys)
     views: list[tuple[View, View]] = []
 
     def noting(one: View, other: View, shape: tuple[int, int], gated: bool) -> Fused:

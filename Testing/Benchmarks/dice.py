@@ -7,6 +7,7 @@ FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta
 `structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis, the bounding box of the
 label there grown by 5 % of its size, both directions. "known" is told the true range, "auto" is not. A structure counts
 if it has 5 slices, 25 voxels on its largest slice, and four fifths of it in one piece (which then is the target).
+"past" and "missed" are the slices of "auto" beyond the true ends, and those of the truth without a mask.
 
 `--through` sends auto cases (all, or every Nth with `--every N`) through several ways into the engine and stops at the
 first voxel that differs.
@@ -19,7 +20,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -70,12 +71,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Score:
-    """Dice on the prompted slice, in 3D with the true range known, and with auto-stop."""
+    """Dice on the prompted slice, in 3D with the true range known, and with auto-stop.
+
+    `past` and `missed` count slices of the mask with auto-stop, both ends together.
+    """
 
     case: Case
     prompted: float
     known: float
     auto: float
+    past: int
+    missed: int
 
 
 def main() -> int:
@@ -90,11 +96,11 @@ def main() -> int:
     scores = []
     for case in cases_in(options.folder):
         scores.append(score(case, backend))
-        print(_row(scores[-1]), flush=True)
+        print(row(scores[-1]), flush=True)
         if len(options.through) > 1 and len(scores) % options.every == 0:
             check_identity(case, options.model, backend, options.through)
-    table = "\n".join([*_summary(scores), "", *_header(), *(_row(score) for score in scores)])
-    print("\n".join(_summary(scores)))
+    table = "\n".join([*summary(scores), "", *header(), *(row(score) for score in scores)])
+    print("\n".join(summary(scores)))
     if options.output:
         options.output.write_text(table + "\n", encoding="utf-8")
     return 0
@@ -117,9 +123,18 @@ def cases_in(folder: Path) -> Iterator[Case]:
 
 def score(case: Case, backend: Backend) -> Score:
     session = Session(case.volume, backend)
-    known, auto = (propagated(session, case, slice_range) for slice_range in (case.slices, None))
-    prompted = (np.take(mask, case.box.slice, axis_kji(case.axis)) for mask in (auto, case.truth_kji))
-    return Score(case, dice(*prompted), dice(known, case.truth_kji), dice(auto, case.truth_kji))
+    return scored(case, *(propagated(session, case, slice_range) for slice_range in (case.slices, None)))
+
+
+def scored(case: Case, known: Mask, auto: Mask) -> Score:
+    """The figures of two masks (K, J, I)."""
+    axis = axis_kji(case.axis)
+    prompted = (np.take(mask, case.box.slice, axis) for mask in (auto, case.truth_kji))
+    found, true = (np.moveaxis(mask, axis, 0).any(axis=(1, 2)) for mask in (auto, case.truth_kji))
+    first, last = case.slices
+    past = int(found[:first].sum() + found[last + 1 :].sum())
+    missed = int((true & ~found).sum())
+    return Score(case, dice(*prompted), dice(known, case.truth_kji), dice(auto, case.truth_kji), past, missed)
 
 
 def propagated(session: Session, case: Case, slice_range: tuple[int, int] | None) -> Mask:
@@ -236,7 +251,7 @@ def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask
     if len(occupied) < SMALLEST_SLICES or areas[index] < SMALLEST_AREA or _largest_piece(slices[index][None]) is None:
         return None
     ends = int(occupied[0]), int(occupied[-1])
-    return Case(image, name, modality, volume, truth, axis, ends, _grown_box(slices[index], axis, index))
+    return Case(image, name, modality, volume, truth, axis, ends, grown_box(slices[index], axis, index))
 
 
 def _slice_axis(volume: Volume) -> str:
@@ -258,35 +273,42 @@ def _largest_piece(mask: Mask) -> Mask | None:
     return np.asarray(pieces == largest + 1) if sizes[largest] >= LARGEST_PIECE * mask.sum() else None
 
 
-def _grown_box(mask: Mask, axis: str, index: int) -> BoxPrompt:
+def grown_box(mask: Mask, axis: str, index: int) -> BoxPrompt:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     (x0, x1), (y0, y1) = ((float(found[0]), float(found[-1])) for found in (columns, rows))
     grow_x, grow_y = GROW * (x1 - x0 + 1), GROW * (y1 - y0 + 1)
     return BoxPrompt(axis, index, (x0 - grow_x, y0 - grow_y), (x1 + grow_x, y1 + grow_y))
 
 
-def _header() -> list[str]:
-    return ["| volume | structure | prompted slice | 3D, known range | 3D, auto-stop |", "|---|---|---|---|---|"]
+def header() -> list[str]:
+    titles = "| volume | structure | prompted slice | 3D, known range | 3D, auto-stop | past | missed |"
+    return [titles, "|---" * 7 + "|"]
 
 
-def _row(score: Score) -> str:
+def row(score: Score) -> str:
     case = score.case
-    return f"| {case.image.parent.name} | {case.name} | {score.prompted:.3f} | {score.known:.3f} | {score.auto:.3f} |"
+    figures = f"{score.prompted:.3f} | {score.known:.3f} | {score.auto:.3f} | {score.past} | {score.missed}"
+    return f"| {case.image.parent.name} | {case.name} | {figures} |"
 
 
-def _summary(scores: list[Score]) -> list[str]:
+def summary(scores: Sequence[Score]) -> list[str]:
     """Medians and means by group."""
-    groups: dict[str, list[Score]] = {"all": scores}
-    groups["tumours"] = [score for score in scores if score.case.is_tumour]
-    groups["organs"] = [score for score in scores if not score.case.is_tumour]
+    groups = {
+        "all": list(scores),
+        "tumours": [score for score in scores if score.case.is_tumour],
+        "organs": [score for score in scores if not score.case.is_tumour],
+    }
     for modality in ("CT", "MR", "PET"):
         groups[f"{modality} tumours"] = [score for score in groups["tumours"] if modality in score.case.modality]
-    lines = ["| median (mean) | n | prompted slice | 3D, known range | 3D, auto-stop |", "|---|---|---|---|---|"]
+        groups[f"{modality}, all"] = [score for score in scores if modality in score.case.modality]
+    titles = "| median (mean) | n | prompted slice | 3D, known range | 3D, auto-stop | mean past | mean missed |"
+    lines = [titles, "|---" * 7 + "|"]
     for name, members in groups.items():
         if members:
             columns = ([getattr(score, field) for score in members] for field in ("prompted", "known", "auto"))
-            figures = " | ".join(f"{median(values):.3f} ({mean(values):.3f})" for values in columns)
-            lines.append(f"| {name} | {len(members)} | {figures} |")
+            figures = [f"{median(values):.3f} ({mean(values):.3f})" for values in columns]
+            figures += [f"{mean(getattr(score, field) for score in members):.2f}" for field in ("past", "missed")]
+            lines.append(f"| {name} | {len(members)} | {' | '.join(figures)} |")
     return lines
 
 

@@ -41,6 +41,7 @@ class ClipOptions:
         is_whole: keep whole slices, for models that look at whole slices.
         paint_share: part of the clips of real volumes whose image is painted over.
         near_end: part of the clips that begin within three slices of the object's end.
+        tissues: part of the painted images whose labels are made of a few tissues.
     """
 
     length: int
@@ -48,6 +49,7 @@ class ClipOptions:
     is_whole: bool = False
     paint_share: float = 0.0
     near_end: float = NEAR_END_SHARE
+    tissues: float = 0.0
 
 
 def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOptions) -> Clip | None:
@@ -69,7 +71,8 @@ def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOpti
     if cut[0].sum() < SMALLEST_OBJECT:
         return None
     if not case.has_image or rng.random() < options.paint_share:
-        images = _painted(rng, case, structure, region, _on_slices(case.layers[structure.layer], axis, indices), cut)
+        labels = _on_slices(case.layers[structure.layer], axis, indices)
+        images = _painted(rng, structure, region, labels, cut, options.tissues)
         kind, modality = "painted", ""
     else:
         voxels = _on_slices(case.volume.voxels_kji, axis, indices)
@@ -117,16 +120,16 @@ def _region(
 
 def _painted(
     rng: np.random.Generator,
-    case: TrainingCase,
     structure: Structure,
     region: Region,
     labels: npt.NDArray[np.generic],
     target: npt.NDArray[np.bool_],
+    tissues: float,
 ) -> npt.NDArray[np.float32]:
     around = np.rint(np.asarray(region.cut(labels, 0.0, "nearest"))).astype(np.int64)
     around[(around == structure.label) & ~target] = 0
     pixel = MODEL_FRAME / (max(region.shape) * 2.5 / REGION_OVER_OBJECT)
-    return painted(rng, around, target, pixel)
+    return painted(rng, around, target, pixel, tissue_share=tissues)
 
 
 def _on_slices(

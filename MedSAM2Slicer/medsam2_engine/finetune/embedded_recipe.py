@@ -5,7 +5,12 @@
     python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe endings --seed 4 --shards 8
     python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe endings --steps 3000
 
-The recipe "endings" comes after "training" and goes on from its averaged weights: it sees more objects that end, many
+The recipe "scratch" begins with random weights; its clips are its own and those of "endings". On two cores:
+
+    export ACCELERATE_USE_CPU=true OMP_NUM_THREADS=1
+    torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 7000
+
+The recipe "training" goes on from the weights of an installed model. The recipe "endings" comes after "training" and goes on from its averaged weights: it sees more objects that end, many
 beside something that looks just like them, and counts an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
@@ -40,6 +45,7 @@ from medsam2_engine.finetune.probes import Probes
 from medsam2_engine.finetune.pseudo_objects import pseudo_clip
 from medsam2_engine.finetune.settings import ALL, CORRECTIONS, Settings
 from medsam2_engine.finetune.shapes import shape_clip
+from medsam2_engine.finetune.team import find_team
 from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.finetune.training_state import STATE_FILE, put_average
 from medsam2_engine.models import find_model
@@ -90,8 +96,32 @@ ENDING_SETTINGS = replace(
     average=0.998,
     losses=replace(CROSS_ENTROPY, absent=6.0, object_score=1.5),
 )
-TRAINING, ENDINGS = "training", "endings"
-RECIPES = {TRAINING: SETTINGS, ENDINGS: ENDING_SETTINGS, "corrections": CORRECTION_SETTINGS}  # by the folder in STATE
+# Random weights need large steps, and single slices among the clips: who cannot see an object cannot follow it.
+SCRATCH_SETTINGS = replace(
+    SETTINGS,
+    seed=2028,
+    frames=14,
+    lengths=(1, 1, 2, 3, 5, 7),
+    learning_rate=7e-4,
+    warmup=200,
+    cooldown=0.75,
+    lowest=0.01,
+    average=0.998,
+    losses=replace(CROSS_ENTROPY, absent=5.0, object_score=1.25),
+)
+SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
+RECIPES = {  # by the folder in STATE
+    SCRATCH: SCRATCH_SETTINGS,
+    TRAINING: SETTINGS,
+    ENDINGS: ENDING_SETTINGS,
+    CORRECTING: CORRECTION_SETTINGS,
+}
+POOLS = {
+    SCRATCH: (SCRATCH, ENDINGS),
+    TRAINING: (TRAINING,),
+    ENDINGS: (TRAINING, ENDINGS),
+    CORRECTING: (TRAINING,),
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +131,7 @@ class Mixture:
     Attributes:
         near_end: part of the clips of cases that begin near the object's end.
         twins: part of the shapes beside something that looks just like them.
+        tissues: part of the painted label maps whose labels are made of a few tissues.
     """
 
     real: float
@@ -110,9 +141,11 @@ class Mixture:
     painted: float
     near_end: float = NEAR_END_SHARE
     twins: float = 0.0
+    tissues: float = 0.0
 
 
 MIXTURES = {
+    SCRATCH: Mixture(0.32, 0.05, 0.08, 0.04, 0.30, near_end=0.5, twins=0.5, tissues=0.4),
     TRAINING: Mixture(0.38, 0.08, 0.12, 0.04, 0.18),
     ENDINGS: Mixture(0.30, 0.04, 0.04, 0.06, 0.24, near_end=0.7, twins=0.7),
 }
@@ -156,7 +189,7 @@ def _thrown(
     edges = np.cumsum([getattr(mixture, kind) for kind in kinds])
     number = int(np.searchsorted(edges, rng.random(), side="right"))
     kind = kinds[number] if number < len(kinds) else "shape"
-    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end)
+    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end, tissues=mixture.tissues)
     if kind == "real":
         pet = rng.random() < PET_SHARE
         return clip_of_case(rng, _one_of(rng, [c for c in tumours if ("_pet_" in c.id) == pet]), options)
@@ -167,10 +200,18 @@ def _thrown(
     if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
     if kind == "painted":
-        groups = sorted({case.id.split("_")[2] for case in maps})
-        group = str(rng.choice(groups))
-        return clip_of_case(rng, _one_of(rng, [c for c in maps if c.id.split("_")[2] == group]), options)
+        return clip_of_case(rng, map_of(rng, maps, mixture.tissues > 0), options)
     return shape_clip(rng, CLIP_LENGTH, mixture.twins)
+
+
+def map_of(rng: np.random.Generator, maps: Sequence[TrainingCase], by_number: bool) -> TrainingCase:
+    """Of any body part, with equal chance or by the square root of how many maps there are."""
+    parts: dict[str, list[TrainingCase]] = {}
+    for case in sorted(maps, key=lambda case: case.id):
+        parts.setdefault(case.id.split("_")[2], []).append(case)
+    names = sorted(parts)
+    weights = np.sqrt([len(parts[name]) if by_number else 1.0 for name in names])
+    return _one_of(rng, parts[str(rng.choice(names, p=weights / weights.sum()))])
 
 
 def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
@@ -207,31 +248,31 @@ def make_clips(data: Path, state: Path, seed: int, shards: int, recipe: str = TR
         print(f"{path.name}: {(time.monotonic() - began) / PER_SHARD * 1000:.0f} ms a clip, {kinds}", flush=True)
 
 
-def train(state: Path, steps: int, start: str, is_fresh: bool = False, recipe: str = TRAINING) -> bool:
+def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     """Train from the weights of an installed model, or on from the state that is there.
 
-    The recipe "endings" begins with the averaged weights of the training in STATE instead, if there is one.
-
-    is_fresh: take only the model's architecture, and begin with random weights.
+    The recipe "endings" begins with the averaged weights of the training in STATE instead, if there is one; "scratch"
+    takes only the model's architecture, and begins with random weights.
     """
     entry = find_model(start)
     settings = replace(RECIPES[recipe], steps=steps)
     folder = state / recipe
     folder.mkdir(parents=True, exist_ok=True)
-    recipes = (TRAINING, ENDINGS) if recipe == ENDINGS else (TRAINING,)
-    pool = ClipPool(*(clips_folder(state, name) for name in recipes))
-    print(f"{len(pool)} clips", flush=True)
+    pool = ClipPool(*(clips_folder(state, name) for name in POOLS[recipe]))
+    team = find_team()
+    if team.rank == 0:
+        print(f"{len(pool)} clips, {team.size} processes", flush=True)
     model, framing, probes = load_sam2(entry, entry), framing_of(entry.input_policy), None
     if recipe == ENDINGS and (state / TRAINING / STATE_FILE).is_file():
         put_average(model, state / TRAINING)
-    if is_fresh:
+    if recipe == SCRATCH:
         typical = batch_of(
             np.random.default_rng(settings.seed), pool, framing, replace(settings, frames=48, lengths=(1,))
         )
         initialise(model, typical.pixels[:, 0], settings.seed)
         probes = Probes(model.config.hidden)
     rhythm = Rhythm(log=25, checkpoint_s=120)
-    training = Training(model, pool, framing, settings, folder, rhythm=rhythm, probes=probes)
+    training = Training(model, pool, framing, settings, folder, rhythm=rhythm, probes=probes, team=team)
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stopped.append(signum))
@@ -252,7 +293,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--steps", type=int, default=3000)
     training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
     training.add_argument("--recipe", default=TRAINING, choices=sorted(RECIPES), help="what learns")
-    training.add_argument("--fresh", action="store_true", help="begin with random weights")
     items = commands.add_parser("items", help="list what is learnt from")
     items.add_argument("data", type=Path)
     options = parser.parse_args(arguments)
@@ -264,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for case in allowed_cases(options.data):
             print(json.dumps({"id": case.id, "licence": case.licence, "source": case.source, "sha256": case.sha256}))
     else:
-        train(options.state, options.steps, options.start, options.fresh, options.recipe)
+        train(options.state, options.steps, options.start, options.recipe)
     return 0
 
 

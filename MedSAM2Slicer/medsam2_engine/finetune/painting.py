@@ -15,25 +15,33 @@ from medsam2_engine.finetune.fields import Field, blurred, regions, smooth_noise
 
 DISTRACTOR_SHARE = 0.35
 BLACK_SHARE = 0.15  # backgrounds of exactly one value, as around a brain without its skull
+TISSUES = (3, 4, 5)
 
 Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 
 def painted(
-    rng: np.random.Generator, labels: Labels, target: Mask, pixel: float = 1.0, twins: Mask | None = None
+    rng: np.random.Generator,
+    labels: Labels,
+    target: Mask,
+    pixel: float = 1.0,
+    twins: Mask | None = None,
+    tissue_share: float = 0.0,
 ) -> Field:
     """An image (T, rows, columns) in arbitrary units on a label map of that shape (0: nothing known).
 
     pixel: of the label map over the pixel of a model's frame; blur and noise are meant in the latter.
     twins: what looks exactly as the target and is none of it.
+    tissue_share: how often the labels are made of a few tissues, so that neighbours look alike as in a brain.
     """
     looks_like_target = target if twins is None else target | twins
     background = int(rng.choice([1, 2, 3, 4, 6]))
     numbered = np.where(labels > 0, labels + background, regions(rng, _shape(labels), background))
     _, numbered = np.unique(np.where(looks_like_target, numbered.max() + 1, numbered), return_inverse=True)
     numbered = numbered.reshape(labels.shape)
-    means = _means(rng, numbered, target, int(numbered[target][0]))
+    is_of_tissues = rng.random() < tissue_share
+    means = _means(rng, numbered, target, int(numbered[target][0]), is_of_tissues)
     spread = rng.random(len(means)) * rng.choice([0.02, 0.06, 0.12])
     grain = smooth_noise(rng, _shape(labels), int(rng.choice([8, 16, 32, 48])))
     grain = grain + 0.7 * rng.standard_normal(labels.shape, dtype=np.float32)
@@ -45,9 +53,18 @@ def painted(
     return image
 
 
-def _means(rng: np.random.Generator, numbered: Labels, target: Mask, own: int) -> npt.NDArray[np.float64]:
-    """The intensity of every label; the target's is set off from its surroundings by 0.1 to 0.6."""
-    means = rng.random(int(numbered.max()) + 1)
+def _means(
+    rng: np.random.Generator, numbered: Labels, target: Mask, own: int, is_of_tissues: bool
+) -> npt.NDArray[np.float64]:
+    """The intensity of every label; the target's is set off from its surroundings by 0.1 to 0.6.
+
+    Of tissues, the target is of one of them like any other label, and need not be set off from all its surroundings.
+    """
+    count = int(numbered.max()) + 1
+    if is_of_tissues:
+        tissues = rng.random(int(rng.choice(TISSUES)))
+        return np.asarray(rng.choice(tissues, count) + rng.normal(0, 0.015, count))
+    means = rng.random(count)
     if rng.random() < 0.5:
         means = means[0] + (means - means[0]) * rng.uniform(0.1, 0.8)
     near = _near(target) & (numbered != own)

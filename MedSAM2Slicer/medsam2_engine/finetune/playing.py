@@ -24,6 +24,8 @@ from medsam2_engine.model.bank import Memory, MemoryBank
 from medsam2_engine.model.frame import ImageFeatures
 from medsam2_engine.model.sam2 import Sam2
 
+CLICKS = (0.62, 0.13, 0.1, 0.06, 0.05, 0.04)  # chances of 0, 1, 2 ... corrections; more than ever seen do harm
+CLICKS_OF_CORRECTIONS = (0.0, 0.25, 0.25, 0.2, 0.15, 0.15)
 MANY_SLICES = 1000  # a volume's length as the memory bank is told it
 RMS_LIMIT, RMS_WEIGHT = 2.0, 0.02  # of the stride-16 map: it must not drown prompts and memories, which are about 1
 
@@ -49,7 +51,7 @@ class Play:
 
 def drawn_play(rng: np.random.Generator, length: int, is_corrected: bool = False) -> Play:
     """A random play for clips of that length; is_corrected: never without a click."""
-    clicks = int(rng.choice([0, 1, 2, 3], p=[0.0, 0.3, 0.3, 0.4] if is_corrected else [0.65, 0.2, 0.1, 0.05]))
+    clicks = int(rng.choice(len(CLICKS), p=CLICKS_OF_CORRECTIONS if is_corrected else CLICKS))
     corrected = int(rng.integers(1, length)) if length > 1 and (rng.random() < 0.25 or is_corrected) else 0
     age = int(rng.integers(0, 25)) if rng.random() < 0.4 else 0
     return Play(clicks, corrected, age)

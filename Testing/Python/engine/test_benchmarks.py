@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from medsam2_engine.model.config import HieraConfig, Sam2Config
-from phantoms import dice
+from phantoms import a_phantom, dice
 from pretended_gpu import PretendedGpu
 
 BENCHMARKS = Path(__file__).parents[2] / "Benchmarks"
@@ -92,3 +94,51 @@ def test_the_page_of_a_gpu_is_filled(monkeypatch: pytest.MonkeyPatch, a_small_jo
 def test_the_page_of_a_gpu_names_models_that_exist(a_small_job: object) -> None:
     sizes = [config.image_size for _, config in importlib.import_module("gpu_job").configurations()]
     assert sizes == [512, 1024, 1024]
+
+
+@pytest.fixture
+def a_case(monkeypatch: pytest.MonkeyPatch) -> object:
+    """A bright ball on 16 slices, as `dice.py` describes a structure."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    phantom = a_phantom()
+    index, slices = phantom.largest_slice("K"), phantom.occupied("K")
+    case = importlib.import_module("dice").Case
+    return case(
+        Path("case/image.nii.gz"), "x", "CT", phantom.volume, phantom.truth_kji, "K", slices, phantom.box("K", index)
+    )
+
+
+def test_slices_past_the_ends_and_missed_ones_are_counted(a_case: Any) -> None:
+    first, last = a_case.slices
+    auto = np.roll(a_case.truth_kji, 2, axis=0)
+    found = importlib.import_module("dice").scored(a_case, a_case.truth_kji, auto)
+    assert (found.past, found.missed, found.known) == (2, 2, 1.0)
+    assert first > 0
+    assert last + 2 < len(auto)
+
+
+def test_floors_find_a_bright_ball(a_case: Any) -> None:
+    floors = importlib.import_module("floors")
+    known, auto = floors.grown(a_case)
+    assert dice(known, a_case.truth_kji) > 0.9
+    assert dice(auto, a_case.truth_kji) > 0.9
+    known, auto = floors.ellipses(a_case)
+    index = a_case.box.slice
+    assert dice(known[index], a_case.truth_kji[index]) > 0.9
+    occupied = np.flatnonzero(known.any(axis=(1, 2)))
+    assert (occupied[0], occupied[-1]) == a_case.slices
+    assert 0.5 < auto.any(axis=(1, 2)).sum() / len(occupied) < 2
+
+
+def test_clicks_go_where_the_error_is(a_case: Any) -> None:
+    clicks = importlib.import_module("clicks")
+    truth = a_case.truth_kji[a_case.box.slice]
+    half = truth.copy()
+    middle = int(np.flatnonzero(truth.any(axis=0)).mean())
+    half[:, :middle] = False
+    added = clicks.next_click(a_case, half, truth)
+    taken = clicks.next_click(a_case, truth, half)
+    assert added.positive
+    assert not taken.positive
+    assert added.ijk == taken.ijk
+    assert added.ijk[0] < middle

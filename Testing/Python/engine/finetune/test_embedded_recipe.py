@@ -7,19 +7,24 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
+from medsam2_engine.finetune.cases import read_cases
 from medsam2_engine.finetune.clip_pool import write_shard
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.embedded_recipe import (
     MIXTURES,
+    POOLS,
+    SCRATCH,
     SETTINGS,
     VALIDATION_SUBJECTS,
     allowed_cases,
     clips_folder,
+    map_of,
     subject_of,
     train,
 )
 from medsam2_engine.finetune.embedded_result import export
 from medsam2_engine.model.checkpoint import load_model
+from medsam2_engine.models import find_checkpoint, find_model
 from training_phantoms import ellipsoid, in_space
 
 
@@ -75,6 +80,35 @@ def test_the_endings_are_learnt_from_where_the_training_ended(tmp_path: Path, a_
     assert after["step"] == 0
     for name, weights in before["average"].items():
         assert torch.equal(after["weights"][name], weights), name
+
+
+def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_clip: Clip) -> None:
+    long = Clip(np.repeat(a_clip.images, 3, 0)[:7], np.repeat(a_clip.masks, 3, 0)[:7], a_clip.spacing_xy)
+    for recipe in POOLS[SCRATCH]:
+        folder = clips_folder(tmp_path, recipe)
+        folder.mkdir()
+        write_shard(folder / "a.clips", [long])
+    train(tmp_path, 0, "embedded", SCRATCH)
+    first = torch.load(tmp_path / SCRATCH / "state.pt", weights_only=True)["weights"]
+    shipped = load_model(find_checkpoint(find_model("embedded"))).state_dict()
+    for name, weights in first.items():
+        if name in shipped and weights.ndim > 1:
+            assert not torch.allclose(weights, shipped[name].float(), atol=1e-3), name
+    assert any(name.startswith("probes.") for name in first)
+    train(tmp_path, 1, "embedded", SCRATCH)
+    assert torch.load(tmp_path / SCRATCH / "state.pt", weights_only=True)["step"] == 1
+    export(tmp_path, tmp_path / "model", SCRATCH)
+    load_model(tmp_path / "model")
+
+
+def test_body_parts_with_more_label_maps_come_more_often(tmp_path: Path) -> None:
+    for number in range(4):
+        write_case(tmp_path, f"tr_lab_brain_{number}", "CC BY 4.0")
+    write_case(tmp_path, "tr_lab_torso", "CC BY 4.0")
+    maps, rng = read_cases(tmp_path), np.random.default_rng(1)
+    for by_number, share in ((False, 1 / 2), (True, 1 / 3)):
+        drawn = [map_of(rng, maps, by_number).id for _ in range(600)]
+        assert abs(drawn.count("tr_lab_torso") / 600 - share) < 0.06
 
 
 def test_a_mixture_leaves_room_for_shapes() -> None:

@@ -33,6 +33,24 @@ def test_a_painted_object_is_set_off_from_its_surroundings() -> None:
         assert abs(image[target].mean() - image[near & ~target].mean()) > 0.01
 
 
+def alike_neighbours(rng: np.random.Generator, tissue_share: float) -> float:
+    """Part of the pairs of 20 labelled stripes, none of them the object, whose grey is nearly the same."""
+    labels = np.zeros((1, 64, 240), np.int64)
+    labels[:] = np.arange(240) // 12 + 1
+    target = np.zeros(labels.shape, bool)
+    target[:, 28:36, 0:12] = True
+    image = painted(rng, labels, target, tissue_share=tissue_share)[0]
+    grey = np.array([np.median(image[48:, 12 * n + 3 : 12 * n + 9]) for n in range(20)])
+    away = np.abs(grey[:, None] - grey[None])[np.triu_indices(20, 1)]
+    return float((away < 0.05 * away.max()).mean())
+
+
+def test_labels_of_a_few_tissues_look_alike() -> None:
+    rng = np.random.default_rng(3)
+    of_tissues, of_their_own = (np.mean([alike_neighbours(rng, share) for _ in range(30)]) for share in (1.0, 0.0))
+    assert of_tissues > 1.6 * of_their_own
+
+
 def test_a_twin_looks_as_the_object_does() -> None:
     rng = np.random.default_rng(0)
     target, twins = np.zeros((3, 48, 48), bool), np.zeros((3, 48, 48), bool)
