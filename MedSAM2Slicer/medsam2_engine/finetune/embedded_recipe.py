@@ -1,17 +1,17 @@
 """The training of the embedded model: what it may learn from, in which mixture, and with which settings.
 
-    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --seed 1 --shards 8
-    python -m medsam2_engine.finetune.embedded_recipe train STATE --steps 3000
-    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe endings --seed 4 --shards 8
-    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe endings --steps 3000
+    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe scratch --seed 11 --shards 24
+    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe endings --seed 4 --shards 12
+    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 7000
 
-The recipe "scratch" begins with random weights; its clips are its own and those of "endings". On two cores:
+or the last line on two cores:
 
     export ACCELERATE_USE_CPU=true OMP_NUM_THREADS=1
     torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 7000
 
-The recipe "training" goes on from the weights of an installed model. The recipe "endings" comes after "training" and goes on from its averaged weights: it sees more objects that end, many
-beside something that looks just like them, and counts an absent object more.
+The recipe "scratch" begins with random weights; its clips are its own and those of "endings". "training" goes on from
+the weights of an installed model. "endings" comes after "training" and goes on from its averaged weights: it sees more
+objects that end, many beside something that looks just like them, and counts an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
