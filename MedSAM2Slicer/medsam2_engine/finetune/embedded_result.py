@@ -2,8 +2,9 @@
 
     python -m medsam2_engine.finetune.embedded_result export STATE FOLDER
     python -m medsam2_engine.finetune.embedded_result judge DATA [FOLDER]
+    python -m medsam2_engine.finetune.embedded_result curves STATE --recipe scratch
 
-`export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
+`curves` prints the log as a table. `export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
 the model that ships: Dice with the true range, Dice on the prompted slice, and how the predicted IoU goes with the
 real one.
 """
@@ -11,8 +12,10 @@ real one.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import mean, median
 
@@ -25,12 +28,26 @@ from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.finetune.scoring import Score, score, tasks_of
 from medsam2_engine.finetune.settings import ALL
 from medsam2_engine.finetune.trained_model import as_backend
+from medsam2_engine.finetune.training import LOG_FILE
 from medsam2_engine.finetune.training_state import put_average
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import find_model
 
 START = "embedded"
+COLUMNS = {
+    "loss": "loss",
+    "dice_box": "Dice, box",
+    "dice_point": "point",
+    "dice_slice1": "1st slice after",
+    "dice_slice3": "3rd",
+    "dice_click1": "click 1",
+    "dice_click4": "click 4",
+    "dice_corrected": "corrected slice",
+    "seen_absent": "absent seen",
+    "seen_present": "present seen",
+    "iou_correlation": "IoU correlation",
+}
 
 
 def export(state: Path, folder: Path, recipe: str = "training") -> None:
@@ -50,6 +67,22 @@ def judge(data: Path, folder: Path | None) -> None:
     print("|---|---|---|---|---|---|")
     for name, model in models.items():
         print(_row(name, _scores(data, model)), flush=True)
+
+
+def curves(log: Path, rows: int) -> list[str]:
+    """The log as a Markdown table of about so many rows, each with the means since the one before."""
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    table = [f"| step | learning rate | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    edges = sorted({round(len(lines) * (number + 1) / rows) for number in range(rows)} - {0})
+    for begin, end in pairwise((0, *edges)):
+        part = lines[begin:end]
+        cells = [f"{mean(values):.3f}" if (values := _values(part, name)) else "" for name in COLUMNS]
+        table.append(f"| {part[-1]['step']} | {part[-1]['rate']:.1e} | {' | '.join(cells)} |")
+    return table
+
+
+def _values(lines: Sequence[dict[str, float]], name: str) -> list[float]:
+    return [line[name] for line in lines if name in line]
 
 
 def iou_correlation(scores: Sequence[Score]) -> float:
@@ -80,9 +113,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     judging = commands.add_parser("judge", help="figures on the subjects kept apart")
     judging.add_argument("data", type=Path)
     judging.add_argument("folder", type=Path, nargs="?")
+    drawing = commands.add_parser("curves", help="the log as a table")
+    drawing.add_argument("state", type=Path)
+    drawing.add_argument("--recipe", default="training", choices=sorted(RECIPES))
+    drawing.add_argument("--rows", type=int, default=16)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    if options.command == "export":
+    if options.command == "curves":
+        print("\n".join(curves(options.state / options.recipe / LOG_FILE, options.rows)))
+    elif options.command == "export":
         export(options.state, options.folder, options.recipe)
     else:
         judge(options.data, options.folder)

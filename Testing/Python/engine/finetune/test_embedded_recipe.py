@@ -22,7 +22,7 @@ from medsam2_engine.finetune.embedded_recipe import (
     subject_of,
     train,
 )
-from medsam2_engine.finetune.embedded_result import export
+from medsam2_engine.finetune.embedded_result import curves, export
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.models import find_checkpoint, find_model
 from training_phantoms import ellipsoid, in_space
@@ -109,6 +109,17 @@ def test_body_parts_with_more_label_maps_come_more_often(tmp_path: Path) -> None
     for by_number, share in ((False, 1 / 2), (True, 1 / 3)):
         drawn = [map_of(rng, maps, by_number).id for _ in range(600)]
         assert abs(drawn.count("tr_lab_torso") / 600 - share) < 0.06
+
+
+def test_curves_are_means_since_the_row_before(tmp_path: Path) -> None:
+    lines = [
+        {"step": 25 * n, "rate": 1e-4, "loss": float(n)} | ({"dice_box": 0.5} if n > 2 else {}) for n in range(1, 5)
+    ]
+    (tmp_path / "log.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + "\n")
+    head, _, first, second = curves(tmp_path / "log.jsonl", 2)
+    assert head.split(" | ")[2:4] == ["loss", "Dice, box"]
+    assert first.split(" | ")[:4] == ["| 50", "1.0e-04", "1.500", ""]
+    assert second.split(" | ")[:4] == ["| 100", "1.0e-04", "3.500", "0.500"]
 
 
 def test_a_mixture_leaves_room_for_shapes() -> None:
