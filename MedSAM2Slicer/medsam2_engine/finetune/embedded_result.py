@@ -4,9 +4,9 @@
     python -m medsam2_engine.finetune.embedded_result judge DATA [FOLDER]
     python -m medsam2_engine.finetune.embedded_result curves STATE --recipe scratch
 
-`curves` prints the log as a table. `export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
+`export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
 the model that ships: Dice with the true range, Dice on the prompted slice, and how the predicted IoU goes with the
-real one.
+real one; `curves` prints the log as a table.
 """
 
 from __future__ import annotations
