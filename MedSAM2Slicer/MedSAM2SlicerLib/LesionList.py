@@ -115,7 +115,8 @@ class LesionList:
         header.setMinimumSectionSize(SWATCH_PIXELS + ROW_MARGIN_PIXELS)
         header.setHighlightSections(False)
         table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + ROW_MARGIN_PIXELS)
+        # Not table.fontMetrics(): PythonQt cannot return what that gives.
+        table.verticalHeader().setDefaultSectionSize(qt.QFontMetrics(table.font).height() + ROW_MARGIN_PIXELS)
 
     def _openEditor(self, row: int) -> None:
         lesion = self._shown[row]

@@ -15,6 +15,7 @@ from .. import errors
 from .attributes import lay_attribute_rules
 from .classes import public_names, qobject_classes
 from .properties import lay_properties
+from .returned import refuse_unreturnable_values
 from .signals import as_slot
 from .ui_loader import QUiLoader
 
@@ -27,6 +28,7 @@ def build() -> types.ModuleType:
     classes = qobject_classes()
     lay_properties(classes)
     lay_attribute_rules(classes)
+    refuse_unreturnable_values()
     QtCore.QTimer.singleShot = _SingleShot()
     for cls in (QtWidgets.QDialog, QtWidgets.QApplication, QtWidgets.QMenu, QtCore.QEventLoop, QtGui.QDrag):
         if not hasattr(cls, "exec_"):

@@ -27,6 +27,14 @@ def test_a_property_cannot_be_called(a_button):
         a_button.text()
 
 
+def test_font_metrics_cannot_be_returned_but_made_from_a_font(a_button):
+    import qt
+
+    with pytest.raises(ValueError, match="QFontMetrics"):
+        a_button.fontMetrics()
+    assert qt.QFontMetrics(a_button.font).height() > 0
+
+
 def test_an_exception_in_a_slot_is_recorded_and_the_emitter_goes_on(a_button):
     a_button.connect("clicked()", lambda: 1 / 0)
     a_button.click()
