@@ -74,6 +74,10 @@ def _voxels(volumeNode, segmentationNode, segmentId: str) -> int:
 
 
 def _remove(node) -> None:
-    for one in (node.GetStorageNode(), node.GetDisplayNode(), node):
+    """With all that came with it: Slicer makes a colour table for an exported labelmap."""
+    display = node.GetDisplayNode()
+    table = display.GetColorNode() if display is not None and node.IsA("vtkMRMLLabelMapVolumeNode") else None
+    isOwnTable = table is not None and table.GetType() == table.User
+    for one in (node.GetStorageNode(), display, node, table if isOwnTable else None):
         if one is not None:
             slicer.mrmlScene.RemoveNode(one)

@@ -437,7 +437,9 @@ def test_a_labelmap_of_the_approved_lesion_has_its_voxels(propagated, tmp_path):
 
     panel(propagated).approveButton.click()
     propagated.controller.exporting.askForFile = lambda name: str(tmp_path / "lesions.nii.gz")
+    nodes = slicer.mrmlScene.GetNumberOfNodes()
     panel(propagated).exportButton.click()
+    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     loaded = slicer.util.loadLabelVolume(str(tmp_path / "lesions.nii.gz"))
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(loaded) > 0, propagated.mask(propagated.volume) > 0)
 
