@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 import numpy as np
-import slicer
 from slicer.i18n import tr as _
 
 from medsam2_protocol.messages import BOTH
 from medsam2_protocol.prompts import axis_ijk
 from MedSAM2SlicerLib.Geometry import VolumeFrame, viewNormal
+from MedSAM2SlicerLib.SliceViews import sliceViewNodes
 
 NOT_SET = -1
 
@@ -85,9 +85,8 @@ def marksText(parameters) -> str:
 
 def shownSlice(volumeNode, axis: str) -> Optional[int]:
     """The slice of the volume that a view shows along this axis; None if no view does."""
-    layoutManager = slicer.app.layoutManager()
-    for name in layoutManager.sliceViewNames() if layoutManager is not None else ():
-        shown = sliceShownBy(layoutManager.sliceWidget(name).mrmlSliceNode(), volumeNode)
+    for sliceNode in sliceViewNodes():
+        shown = sliceShownBy(sliceNode, volumeNode)
         if shown is not None and shown[0] == axis:
             index = shown[1]
             return index if 0 <= index < volumeNode.GetImageData().GetDimensions()[axis_ijk(axis)] else None

@@ -43,7 +43,8 @@ class qSlicerLayoutManager(QtCore.QObject):
         return self._scene
 
     def sliceViewNames(self) -> list[str]:
-        return list(self._slice_widgets)
+        """Hidden ones too. Slicer has them in a hash table, so their order means nothing."""
+        return list(reversed(self._slice_widgets))
 
     def sliceWidget(self, name: str) -> qMRMLSliceWidget | None:
         return self._slice_widgets.get(name)
@@ -97,12 +98,15 @@ class qSlicerLayoutManager(QtCore.QObject):
         """Create what the layout wants, and show just that: two views a row."""
         while self._grid.count():
             self._grid.takeAt(0).widget().hide()
+        for widget in self._widgets().values():
+            widget.mrmlAbstractViewNode().SetMappedInLayout(0)
         nodes = self._logic.GetViewNodes()
         shown = [self._widget_for(nodes.GetItemAsObject(i)) for i in range(nodes.GetNumberOfItems())]
         shown = [widget for widget in shown if widget is not None]
         columns = 2 if len(shown) > 1 else 1
         for position, widget in enumerate(shown):
             self._grid.addWidget(widget, position // columns, position % columns)
+            widget.mrmlAbstractViewNode().SetMappedInLayout(1)
             widget.show()
 
     def _widget_for(self, node: Any) -> QtWidgets.QWidget | None:

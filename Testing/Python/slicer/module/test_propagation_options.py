@@ -50,6 +50,26 @@ def test_the_range_is_marked_from_the_slice_that_is_shown(shown, wait_until, scr
     assert (shown.asked[-1].first, shown.asked[-1].last) == (9, 12)
 
 
+def test_a_view_that_the_layout_hides_shows_no_slice(shown, wait_until):
+    import slicer
+
+    box(shown, wait_until)
+    layouts, node = slicer.app.layoutManager(), slicer.vtkMRMLLayoutNode
+    before = layouts.layout
+    show_slice(12)
+    layouts.setLayout(node.SlicerLayoutOneUpYellowSliceView)
+    try:
+        shown.ui.fromHereButton.click()
+        assert "No view shows a slice" in shown.ui.messageLabel.text
+        layouts.sliceWidget("Yellow").mrmlSliceNode().SetOrientationToAxial()
+        layouts.sliceWidget("Yellow").mrmlSliceNode().JumpSliceByOffsetting(22.0, 20.0, 9.0)
+        shown.ui.fromHereButton.click()
+        assert shown.ui.rangeLabel.text.startswith("From K9 ")
+    finally:
+        layouts.sliceWidget("Yellow").mrmlSliceNode().SetOrientationToSagittal()
+        layouts.setLayout(before)
+
+
 def test_one_mark_reaches_to_the_end_of_the_volume(shown, wait_until):
     box(shown, wait_until)
     show_slice(9)
