@@ -16,6 +16,7 @@ import vtk
 PRIORITY = 10.0
 OBSERVED_EVENTS = (
     vtk.vtkCommand.LeftButtonPressEvent,
+    vtk.vtkCommand.LeftButtonDoubleClickEvent,  # VTK tells it instead of the second press
     vtk.vtkCommand.LeftButtonReleaseEvent,
     vtk.vtkCommand.RightButtonPressEvent,
     vtk.vtkCommand.MouseMoveEvent,
@@ -90,10 +91,14 @@ class SliceView:
 
 
 def sliceViewNodes() -> list:
-    """The nodes of the slice views of the layout, red first."""
+    """The nodes of the slice views that the layout shows, red first.
+
+    The layout manager names those of earlier layouts too, which are hidden, and names them in no order.
+    """
     layoutManager = slicer.app.layoutManager()
     names = layoutManager.sliceViewNames() if layoutManager is not None else ()
-    return [layoutManager.sliceWidget(name).mrmlSliceNode() for name in names]
+    nodes = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    return [node for node in nodes if node.GetName() in names and node.IsMappedInLayout()]
 
 
 class SliceViewEvents:

@@ -60,6 +60,8 @@ class Toolbox:
         if event == "LeftButtonPressEvent":
             self._tools[self.armed].press(view)
             return True
+        if event == "LeftButtonDoubleClickEvent":
+            return self._onPressedTwice(view)
         if event == "MouseMoveEvent":
             return self._tools[self.armed].move()
         if event == "LeftButtonReleaseEvent":
@@ -68,6 +70,13 @@ class Toolbox:
             self.disarm()
             return True
         return False
+
+    def _onPressedTwice(self, view: SliceView) -> bool:
+        """The second press begins another box or line; a second point on the first would say nothing new. In any case
+        Slicer would make the view as large as the layout."""
+        if self.armed not in (POSITIVE, NEGATIVE):
+            self._tools[self.armed].press(view)
+        return True
 
     def _onRelease(self) -> bool:
         tool = self._tools[self.armed]

@@ -191,7 +191,15 @@ class Entered(SimpleNamespace):
 def mouse(app: Any) -> SimpleNamespace:
     """``mouse.drag(view, volume, from_ijk, to_ijk)`` and its parts, on a slice view by name ("Red")."""
     return SimpleNamespace(
-        drag=drag, draw=draw, press=press, move=move, release=release, click=click, right_click=right_click, key=key
+        drag=drag,
+        draw=draw,
+        press=press,
+        press_again=press_again,
+        move=move,
+        release=release,
+        click=click,
+        right_click=right_click,
+        key=key,
     )
 
 
@@ -214,6 +222,18 @@ def point_in(view: Any, volume: Any, ijk: Any) -> Any:
 
 def press(name: str, volume: Any, ijk: Any) -> None:
     _button("mousePress", name, volume, ijk)
+
+
+def press_again(name: str, volume: Any, ijk: Any) -> None:
+    """The second press of a double click, which Qt tells in another way."""
+    import slicer
+    from PySide6 import QtCore, QtGui, QtWidgets
+
+    place, button = QtCore.QPointF(point_in(view_of(name), volume, ijk)), QtCore.Qt.MouseButton.LeftButton
+    none, kind = QtCore.Qt.KeyboardModifier.NoModifier, QtCore.QEvent.Type.MouseButtonDblClick
+    event = QtGui.QMouseEvent(kind, place, view_of(name).mapToGlobal(place), button, button, none)
+    QtWidgets.QApplication.sendEvent(view_of(name), event)
+    slicer.app.processEvents()
 
 
 def move(name: str, volume: Any, ijk: Any) -> None:

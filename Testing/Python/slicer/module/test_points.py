@@ -61,6 +61,18 @@ def test_a_click_with_shift_or_alt_means_the_opposite(shown, mouse, wait_until, 
     assert not shown.mask(shown.volume)[10, 20, 26]
 
 
+def test_a_double_click_is_one_point_and_leaves_the_layout_alone(shown, mouse, wait_until):
+    import slicer
+
+    click(shown, mouse, wait_until, (22, 20, 10))
+    mouse.press_again("Red", shown.volume, (22, 20, 10))
+    mouse.release("Red", shown.volume, (22, 20, 10))
+    wait_until(idle(shown))
+    assert slicer.app.layoutManager().layoutLogic().GetLayoutNode().GetNumberOfMaximizedViewNodes() == 0
+    assert len(shown.controller.promptNodes()) == 1
+    assert shown.ui.positiveButton.checked
+
+
 def test_the_tool_stays_in_the_hand_until_it_is_put_away(shown, mouse, wait_until):
     click(shown, mouse, wait_until, (22, 20, 10))
     assert shown.ui.positiveButton.checked

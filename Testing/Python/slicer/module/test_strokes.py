@@ -71,6 +71,16 @@ def sent(module):
 # ---- drawn
 
 
+def test_a_scribble_begun_with_a_double_click_is_drawn_all_the_same(shown, mouse, wait_until):
+    scribble(shown, mouse, wait_until)
+    mouse.press_again("Red", shown.volume, (26, 20, 10))
+    mouse.move("Red", shown.volume, (24, 18, 10))
+    mouse.move("Red", shown.volume, (20, 18, 10))
+    mouse.release("Red", shown.volume, (20, 18, 10))
+    wait_until(idle(shown))
+    assert len(shown.controller.promptNodes()) == 2, shown.controller.message
+
+
 def test_a_lasso_round_the_object_is_previewed_and_propagates(shown, mouse, wait_until, screenshots):
     import slicer
 
