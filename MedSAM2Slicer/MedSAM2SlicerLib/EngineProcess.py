@@ -85,9 +85,9 @@ class EngineProcess:
             return
         command = self.environment.command()
         self._lastPong_s = time.monotonic()
-        self._run = WorkerRun(self.onHello, self.onRunEnded, self.together)
-        self._run.start(command)
+        self._run = run = WorkerRun(self.onHello, self.onRunEnded, self.together)
         self._watch.start(self.limits.ping_every_ms)
+        run.start(command)  # may have ended already: Windows says at once that it cannot start a file
         self.onChanged()
 
     def request(self, message: Request, onEvent: Callable[[Event], None], onEnd: Callable[[End], None]) -> str:
@@ -98,9 +98,12 @@ class EngineProcess:
         except EngineNotInstalled as error:
             onEnd(Failed("", "not_started", str(error)))
             return ""
-        if not self._run.client.is_busy:
-            self._lastPong_s = time.monotonic()
         run = self._run
+        if run is None:
+            onEnd(Failed("", "not_started", self.trouble))
+            return ""
+        if not run.client.is_busy:
+            self._lastPong_s = time.monotonic()
         request_id = run.client.request(message, onEvent, lambda end: self._onEnd(run, end, onEnd))
         self.onChanged()
         return request_id

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -178,6 +179,23 @@ def test_a_program_that_is_not_there_is_said(engine, open_message, wait_until, m
     wait_until(lambda: request.ends)
     assert request.end.code == "not_started"
     assert "could not be started" in request.end.message
+
+
+def test_a_program_that_fails_before_start_returns_is_said_and_not_watched(
+    engine, open_message, wait_until, monkeypatch
+):
+    """As on Windows, where `QProcess.start` itself reports a file that is no program."""
+    import qt
+
+    from MedSAM2SlicerLib.WorkerRun import WorkerRun
+
+    monkeypatch.setattr(WorkerRun, "start", lambda run, command: run.onProcessError(qt.QProcess.FailedToStart))
+    one = engine()
+    request = Request(one, open_message)
+    assert (request.end.code, one.state) == ("not_started", "stopped")
+    assert "could not be started" in request.end.message
+    later_s = time.monotonic() + 0.2
+    wait_until(lambda: time.monotonic() > later_s)  # whoever still watched would have failed by now
 
 
 def test_an_engine_that_is_not_installed_says_what_to_do(engine, open_message, monkeypatch):
