@@ -48,6 +48,7 @@ PROPERTIES = frozenset(
 # What a panel, a form or their parent is called where it is held: `self.ui.x`, `self._ui.x`, `self.widget.x`.
 HOLDERS_OF_WIDGETS = frozenset(["ui", "_ui", "uiWidget", "widget", "_widget"])
 PROPERTY_ONLY_SETTERS = frozenset(["setCollapsed", "setNodeTypes", "setNoneEnabled"])
+UNRETURNABLE = {"fontMetrics": "qt.QFontMetrics(widget.font)", "fontInfo": "qt.QFontInfo(widget.font)"}
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,12 @@ def property_only_setter(node: ast.AST) -> Iterator[str]:
         yield f"{node.attr} cannot be called from Python; assign to {name}"
 
 
+def unreturnable_value(node: ast.AST) -> Iterator[str]:
+    """``widget.fontMetrics()`` is a ValueError; see ``pythonqt.returned``."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in UNRETURNABLE:
+        yield f"{node.func.attr}() cannot return its value in PythonQt; use {UNRETURNABLE[node.func.attr]}"
+
+
 def nodes_of_another_scene(node: ast.AST) -> Iterator[str]:
     """``slicer.util.getNodesByClass(name, scene)`` looks in ``slicer.mrmlScene`` all the same."""
     is_call = isinstance(node, ast.Call) and _dotted(node.func)[-2:] == ["util", "getNodesByClass"]
@@ -175,6 +182,7 @@ RULES: tuple[Callable[[ast.AST], Iterator[str]], ...] = (
     not_in_slicer,
     called_property,
     property_only_setter,
+    unreturnable_value,
     nodes_of_another_scene,
 )
 
