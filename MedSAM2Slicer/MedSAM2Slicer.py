@@ -57,6 +57,9 @@ class MedSAM2Slicer(ScriptedLoadableModule):
         self.parent.acknowledgementText = acknowledgementText()
         # Not before: the Sample Data module may be loaded after this one.
         slicer.app.connect("startupCompleted()", onStartupCompleted)
+        if slicer.util.mainWindow() is not None:
+            # The module was added to a Slicer that runs already: the window is made after the modules.
+            onStartupCompleted()
 
 
 class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -319,7 +322,8 @@ class MedSAM2SlicerTest(ScriptedLoadableModuleTest):
 
 def onStartupCompleted():
     registerSampleCases(str(Path(__file__).resolve().parent / "Resources" / "Icons"))
-    MedSAM2Slicer.shortcutsSettings = addShortcutsSettings(SETTINGS_TITLE, onKeysChosen, installedShortcuts)
+    if MedSAM2Slicer.shortcutsSettings is None:
+        MedSAM2Slicer.shortcutsSettings = addShortcutsSettings(SETTINGS_TITLE, onKeysChosen, installedShortcuts)
 
 
 def onKeysChosen():

@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -52,9 +52,23 @@ def test_every_case_has_an_address_a_checksum_and_a_picture(sample_cases, sample
 def test_slicer_has_the_cases_once_it_has_started(sample_cases, sample_data, module):
     import slicer
 
-    assert sample_data == []
+    sample_data.clear()
     slicer.app.startupCompleted.emit()
     assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
+
+
+def test_a_module_that_is_added_to_a_running_slicer_has_cases_and_settings_at_once(sample_cases, sample_data, module):
+    import MedSAM2Slicer
+
+    entry = MedSAM2Slicer.MedSAM2Slicer
+    assert entry.shortcutsSettings is None
+    sample_data.clear()
+    entry(SimpleNamespace(name="MedSAM2Slicer", path=str(ICONS.parents[1] / "MedSAM2Slicer.py")))
+    assert len(sample_data) == len(sample_cases.SAMPLE_CASES)
+    page = entry.shortcutsSettings
+    assert page is not None
+    MedSAM2Slicer.onStartupCompleted()
+    assert entry.shortcutsSettings is page
 
 
 def test_registering_again_adds_nothing(sample_cases, sample_data):
