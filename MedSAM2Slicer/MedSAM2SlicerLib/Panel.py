@@ -42,7 +42,9 @@ class Panel:
         self._parameters = parameters
         self._propagation.setParameters(parameters)
         if parameters is not None:
-            self._guiTag = parameters.connectGui(self._ui)
+            # connectGui would return no tag in Slicer 5.8, and nothing could ever be disconnected.
+            selectors = {"volume": self._ui.volumeSelector, "segmentation": self._ui.segmentationSelector}
+            self._guiTag = parameters.connectParametersToGui(selectors)
         self.update()
 
     def update(self) -> None:

@@ -4,14 +4,15 @@ A subset, with Slicer's contract: str, int, float, bool, Path, Enum, ``list`` of
 node classes; ``Annotated`` with Default, WithinRange, Minimum, Maximum or Choice. Values are stored as Slicer stores
 them (bools as True/False, lists as name.len, name.0, ...; nodes as references), so scenes agree. As in Slicer a value
 of the wrong type is a TypeError: an int may stand for a float, nothing else for anything. Missing values are written
-with their default when the wrapper is made, and not again: closing the scene empties the node, and a wrapper still in
-use then fails, here as there.
+with their default when the wrapper is made, and when they are missed later: closing the scene empties the node. As in
+Slicer a wrapper keeps what it has read, but for lists, until the node says that it was modified.
 """
 
 import enum
 import pathlib
 import types
 import typing
+import weakref
 from typing import Annotated, Any
 
 import slicer
@@ -58,6 +59,8 @@ class Parameter:
         return bool(node.HasParameter(self.name + ".len" if self.is_list else self.name))
 
     def read(self, node: Any) -> Any:
+        if not self.exists(node):
+            self.write(node, self.default)
         if self.is_node:
             return node.GetNodeReference(self.name)
         if self.is_list:
@@ -135,10 +138,12 @@ def _wrap(cls: type) -> type:
 
 
 def _attribute(parameter: Parameter) -> property:
-    return property(
-        lambda self: parameter.read(self.parameterNode),
-        lambda self, value: parameter.write(self.parameterNode, value),
-    )
+    return property(lambda self: self._read(parameter), lambda self, value: self._write(parameter, value))
+
+
+def _keep_again(wrapper: Any) -> None:
+    if wrapper is not None:
+        wrapper._keep()
 
 
 class _ParameterNodeWrapper:
@@ -152,9 +157,29 @@ class _ParameterNodeWrapper:
         self._connections: dict[int, tuple[list[GuiConnector], int]] = {}
         self._last_tag = 0
         self._updating_gui = False
-        for parameter in self.allParameters.values():
-            if not parameter.exists(parameterNode):
-                parameter.write(parameterNode, parameter.default)
+        self._kept: dict[str, Any] = {}
+        self._keep()
+        this = weakref.ref(self)
+        self._tag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: _keep_again(this()))
+
+    def __del__(self) -> None:
+        self.parameterNode.RemoveObserver(self._tag)
+
+    def _keep(self) -> None:
+        for name, parameter in self.allParameters.items():
+            if not parameter.is_list:
+                self._kept[name] = parameter.read(self.parameterNode)
+            elif not parameter.exists(self.parameterNode):
+                parameter.write(self.parameterNode, parameter.default)
+
+    def _read(self, parameter: Parameter) -> Any:
+        return parameter.read(self.parameterNode) if parameter.is_list else self._kept[parameter.name]
+
+    def _write(self, parameter: Parameter, value: Any) -> None:
+        with slicer.util.NodeModify(self.parameterNode):
+            parameter.write(self.parameterNode, value)
+            if not parameter.is_list:
+                self._kept[parameter.name] = parameter.read(self.parameterNode)
 
     def getValue(self, name: str) -> Any:
         return getattr(self, name)
@@ -162,11 +187,14 @@ class _ParameterNodeWrapper:
     def setValue(self, name: str, value: Any) -> None:
         setattr(self, name, value)
 
-    def connectGui(self, gui: Any) -> int:
-        """Keep values and widgets the same, both ways. A widget names its value in ``SlicerParameterName``."""
+    def connectGui(self, gui: Any) -> None:
+        """Keep values and widgets the same, both ways. A widget names its value in ``SlicerParameterName``.
+
+        Slicer 5.8 returns no tag here, only from `connectParametersToGui`: what was connected so stays connected.
+        """
         widgets = gui.findChildren(QtWidgets.QWidget) if hasattr(gui, "findChildren") else vars(gui).values()
         named = [(widget.property("SlicerParameterName"), widget) for widget in widgets]
-        return self.connectParametersToGui({name: widget for name, widget in named if name})
+        self.connectParametersToGui({name: widget for name, widget in named if name})
 
     def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
         connectors = [connector_for(widget, self.allParameters[name]) for name, widget in mapping.items()]

@@ -211,6 +211,19 @@ def test_everything_that_was_chosen_comes_back_with_the_scene(shown, mouse, wait
     assert state() == before
 
 
+def test_a_selector_writes_nothing_while_a_scene_is_loaded_or_closed(shown):
+    widget, parameters, volume = shown.widget, shown.parameters, shown.volume
+    widget.onSceneStartImport(None, None)
+    shown.ui.volumeSelector.setCurrentNode(None)
+    assert parameters.volume is volume
+    widget.onSceneEndImport(None, None)
+    assert shown.ui.volumeSelector.currentNode() is volume
+    widget.setParameterNode(None)
+    shown.ui.volumeSelector.setCurrentNode(None)
+    assert parameters.volume is volume
+    widget.initializeParameterNode()
+
+
 def test_a_second_scene_knows_nothing_of_the_first(shown, add_volume, ball, mouse, wait_until):
     import slicer
 
