@@ -68,6 +68,10 @@ def test_s4ext_says_what_cmake_says(key, cmake, s4ext):
     assert s4ext[key] == cmake[f"EXTENSION_{key.upper()}"]
 
 
+def test_no_value_is_a_list_to_cmake_which_slicer_would_keep_the_first_item_of(cmake):
+    assert [name for name, value in cmake.items() if ";" in value] == []
+
+
 def test_catalogue_entry_has_only_keys_of_its_schema(catalog):
     assert catalog["$schema"].endswith("/Schemas/slicer-extension-catalog-entry-schema-v1.0.1.json#")
     assert {"$schema", "category", "scm_url"} <= set(catalog) <= CATALOG_KEYS
