@@ -30,7 +30,8 @@ class RecistPanel:
         self.ui.lineSelector.setMRMLScene(slicer.mrmlScene if parameters is not None else None)
 
     def onDrawClicked(self) -> None:
-        """A new line; the next two clicks in a view are its ends."""
+        """A new line; the next two clicks in a view are its ends, so no tool of ours may take them."""
+        self._controller.setToolArmed(self._controller.armedTool, False)
         node = slicer.mrmlScene.AddNewNodeByClass(LINE_CLASS, slicer.mrmlScene.GenerateUniqueName(_("RECIST")))
         node.CreateDefaultDisplayNodes()
         self.ui.lineSelector.setCurrentNode(node)

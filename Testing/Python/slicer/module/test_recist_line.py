@@ -78,7 +78,10 @@ def test_undo_takes_the_segment_and_the_prompt_back(shown, wait_until, mouse):
     assert shown.controller.promptNodes() == []
 
 
-def test_a_line_drawn_with_the_mouse_is_chosen_and_used(shown, mouse, wait_until):
+@pytest.mark.parametrize("armed", ["", "P"])
+def test_a_line_drawn_with_the_mouse_is_chosen_and_used(shown, mouse, wait_until, armed):
+    if armed:
+        mouse.key(armed)
     ui(shown).drawLineButton.click()
     node = ui(shown).lineSelector.currentNode()
     for end_ijk in ((14, 20, 10), (30, 20, 10)):
