@@ -12,7 +12,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.Measures import Diameter, Measures
-from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE
+from MedSAM2SlicerLib.PromptMarkups import SEGMENT_ATTRIBUTE, SEGMENTATION_ROLE, addToScene
 
 DIAMETER_ATTRIBUTE = "MedSAM2Slicer.Diameter"
 LONG, SHORT = "long", "short"
@@ -62,7 +62,7 @@ def _newLine(segmentationNode, segmentId: str, kind: str):
     node.UnRegister(None)
     node.SetAttribute(DIAMETER_ATTRIBUTE, kind)
     node.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
-    slicer.mrmlScene.AddNode(node)
+    addToScene(node)
     node.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
     node.CreateDefaultDisplayNodes()
     node.SetLocked(True)

@@ -38,12 +38,21 @@ def addPrompt(volumeNode, segmentationNode, segmentId: str, prompt: PlacedPrompt
     node.SetAttribute(AXIS_ATTRIBUTE, axis)
     node.SetAttribute(SEGMENT_ATTRIBUTE, segmentId)
     node.SetAttribute(ORDER_ATTRIBUTE, str(order or _nextOrder(volumeNode, segmentationNode, segmentId)))
-    slicer.mrmlScene.AddNode(node)
+    addToScene(node)
     node.SetNodeReferenceID(VOLUME_ROLE, volumeNode.GetID())
     node.SetNodeReferenceID(SEGMENTATION_ROLE, segmentationNode.GetID())
     style(node, kind)
     placePrompt(node, volumeNode, prompt)
     return node
+
+
+def addToScene(node) -> None:
+    """Slicer lets the clicks of its own place mode go to the markup that was added last: they stay the user's."""
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    className, nodeId = selection.GetActivePlaceNodeClassName(), selection.GetActivePlaceNodeID()
+    slicer.mrmlScene.AddNode(node)
+    selection.SetReferenceActivePlaceNodeClassName(className)
+    selection.SetActivePlaceNodeID(nodeId)
 
 
 def addNewest(volumeNode, segmentationNode, segmentId: str, prompts: Sequence[PlacedPrompt], axis: str) -> list:

@@ -73,6 +73,21 @@ def test_a_double_click_is_one_point_and_leaves_the_layout_alone(shown, mouse, w
     assert shown.ui.positiveButton.checked
 
 
+def test_slicers_own_place_mode_goes_on_placing_into_the_list_of_the_user(shown, mouse, wait_until):
+    import slicer
+
+    own = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Mine")
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    assert selection.GetActivePlaceNodeID() == own.GetID()
+    click(shown, mouse, wait_until, (22, 20, 10))
+    mouse.key("B")
+    mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
+    wait_until(idle(shown))
+    assert len(shown.controller.promptNodes()) == 2
+    assert selection.GetActivePlaceNodeID() == own.GetID()
+    assert selection.GetActivePlaceNodeClassName() == "vtkMRMLMarkupsFiducialNode"
+
+
 def test_the_tool_stays_in_the_hand_until_it_is_put_away(shown, mouse, wait_until):
     click(shown, mouse, wait_until, (22, 20, 10))
     assert shown.ui.positiveButton.checked
