@@ -444,6 +444,26 @@ def test_a_labelmap_of_the_approved_lesion_has_its_voxels(propagated, tmp_path):
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(loaded) > 0, propagated.mask(propagated.volume) > 0)
 
 
+def test_an_exported_lesion_leaves_those_behind_that_it_shares_a_labelmap_with(shown, tmp_path):
+    import slicer
+
+    from MedSAM2SlicerLib.SegmentExport import exportSegments
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(shown.volume)
+    ids = [node.GetSegmentation().AddEmptySegment() for _number in range(2)]
+    for segmentId, starts in zip(ids, ((14,), (4, 24))):
+        voxels = np.zeros_like(slicer.util.arrayFromVolume(shown.volume), np.uint8)
+        for start in starts:
+            voxels[4:8, 4:8, start : start + 4] = 1
+        slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, node, segmentId, shown.volume)
+    assert node.GetSegmentation().IsSharedBinaryLabelmap(ids[0])
+    exportSegments(shown.volume, node, ids[1:], str(tmp_path / "one.seg.nrrd"))
+    loaded = slicer.util.loadSegmentation(str(tmp_path / "one.seg.nrrd"))
+    drawn = slicer.util.arrayFromSegmentInternalBinaryLabelmap(loaded, ids[1])
+    assert np.count_nonzero(drawn) == 2 * 64
+
+
 def test_without_a_segmentation_there_is_nothing_to_lock_or_export(shown, mouse):
     mouse.key("K")
     assert "No view shows a slice" in shown.ui.messageLabel.text
