@@ -452,7 +452,7 @@ def test_an_exported_lesion_leaves_those_behind_that_it_shares_a_labelmap_with(s
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.SetReferenceImageGeometryParameterFromVolumeNode(shown.volume)
     ids = [node.GetSegmentation().AddEmptySegment() for _number in range(2)]
-    for segmentId, starts in zip(ids, ((14,), (4, 24))):
+    for segmentId, starts in zip(ids, ((14,), (4, 24)), strict=True):
         voxels = np.zeros_like(slicer.util.arrayFromVolume(shown.volume), np.uint8)
         for start in starts:
             voxels[4:8, 4:8, start : start + 4] = 1
