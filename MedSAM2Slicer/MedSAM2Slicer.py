@@ -154,7 +154,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameters):
         if self._parameters is not None:
-            self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self._unobserveParameters()
         self._parameters = parameters
         self.controller.setParameters(parameters)
         self.panel.setParameters(parameters)
@@ -162,7 +162,7 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.windowPanel.setParameters(parameters)
         self.lesionPanel.setParameters(parameters)
         if parameters is not None:
-            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self._observeParameters()
 
     def onParametersModified(self, _caller, _event):
         with self.controller.news.together():
@@ -206,7 +206,10 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndImport(self, _caller, _event):
         """The parameter node was read before the nodes it refers to, and the wrapper keeps what it saw then: none."""
         if self._parameters is not None:
+            # Observers are told in the order of their age, and the wrapper has to hear of a change before we ask it.
+            self._unobserveParameters()
             self._parameters = self.logic.getParameterNode()
+            self._observeParameters()
             self.controller.onSceneImported(self._parameters)
         self.panel.setParameters(self._parameters)
         self.engineSection.setParameters(self._parameters)
@@ -225,6 +228,12 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A prompt may have been deleted in another module."""
         if self._parameters is not None:
             self.panel.update()
+
+    def _observeParameters(self):
+        self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+
+    def _unobserveParameters(self):
+        self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
 
     def _embedWindowPanel(self):
         self.windowPanel = WindowPanel(self.resourcePath("UI/WindowPanel.ui"))

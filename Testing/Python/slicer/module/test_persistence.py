@@ -224,6 +224,16 @@ def test_a_selector_writes_nothing_while_a_scene_is_loaded_or_closed(shown):
     widget.initializeParameterNode()
 
 
+def test_what_another_script_chooses_after_a_scene_was_loaded_is_known_when_it_is_told(shown, add_volume, ball):
+    other = add_volume(ball, name="Other")
+    shown.widget.onSceneStartImport(None, None)
+    shown.widget.onSceneEndImport(None, None)
+    seen = []
+    shown.controller.onParametersModified = lambda: seen.append(shown.parameters.volume)
+    shown.widget.logic.getParameterNode().volume = other
+    assert set(seen) == {other}
+
+
 def test_a_second_scene_knows_nothing_of_the_first(shown, add_volume, ball, mouse, wait_until):
     import slicer
 
