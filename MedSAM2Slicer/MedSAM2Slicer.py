@@ -55,11 +55,7 @@ class MedSAM2Slicer(ScriptedLoadableModule):
         self.parent.contributors = ["MedSAM2Slicer developers"]
         self.parent.helpText = helpText()
         self.parent.acknowledgementText = acknowledgementText()
-        # Not before: the Sample Data module may be loaded after this one.
-        slicer.app.connect("startupCompleted()", onStartupCompleted)
-        if slicer.util.mainWindow() is not None:
-            # The module was added to a Slicer that runs already: the window is made after the modules.
-            onStartupCompleted()
+        callOnceStarted(onStartupCompleted)
 
 
 class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -327,6 +323,14 @@ class MedSAM2SlicerTest(ScriptedLoadableModuleTest):
 
     def test_a_box_becomes_a_segment(self):
         runSelfTest(self)
+
+
+def callOnceStarted(slot):
+    """Not before: the Sample Data module may be loaded after this one. In a Slicer that runs already, at once."""
+    slicer.app.connect("startupCompleted()", slot)
+    # Slicer makes its window after the modules.
+    if slicer.util.mainWindow() is not None:
+        slot()
 
 
 def onStartupCompleted():

@@ -196,4 +196,4 @@ def test_the_modules_constructor_only_describes_it():
     constructor = next(node for node in module.body if getattr(node, "name", "") == "__init__")
     done = {ast.unparse(node.func) for node in ast.walk(constructor) if isinstance(node, ast.Call)}
     texts = {"_", "translate", "helpText", "acknowledgementText"}
-    assert done <= {"ScriptedLoadableModule.__init__", "slicer.app.connect", *texts}
+    assert done <= {"ScriptedLoadableModule.__init__", "callOnceStarted", *texts}
