@@ -34,7 +34,7 @@ from medsam2_protocol.messages import Window
 
 ABSENT_SLICES = 2
 SMALLEST_MASK = 3  # voxels
-FADED, DOUBTFUL = 0.4, 0.83
+FADED, DOUBTFUL = 0.4, 0.89
 
 Encode = Callable[[FrameStack, int], Any]
 
