@@ -91,6 +91,8 @@ def test_a_mask_in_a_region_comes_back_on_the_voxels_that_were_boxed(framing: Fr
         if 2 * max(region.shape) <= SIZE:
             assert np.array_equal(found, truth)
         else:
+            # One pixel may be more than one voxel here, and what is one voxel thin may lie between two pixels.
+            assume(min(x1 - x0, y1 - y0) >= 2)
             assert np.abs(np.argwhere(found).mean(0) - np.argwhere(truth).mean(0)).max() <= 1.0
 
     comes_back()
