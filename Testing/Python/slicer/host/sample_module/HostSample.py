@@ -106,7 +106,10 @@ class HostSampleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self.parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateApplyButton)
         self.parameterNode = parameterNode
         if parameterNode:
-            self.parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            # connectGui gives no tag in Slicer 5.8, and what it connects stays so, also to widgets that are gone.
+            names = {"inputVolume": "inputSelector", "segmentation": "segmentationSelector", "threshold": "threshold"}
+            widgets = {name: getattr(self.ui, widget) for name, widget in names.items()}
+            self.parameterNodeGuiTag = parameterNode.connectParametersToGui(widgets)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateApplyButton)
         self.updateApplyButton()
 
