@@ -24,7 +24,7 @@ from medsam2_engine.backends.base import Backend  # noqa: E402
 from medsam2_engine.backends.load import load_backend  # noqa: E402
 from medsam2_engine.finetune.clicks import clicks_on_errors  # noqa: E402
 from medsam2_engine.session import Session  # noqa: E402
-from medsam2_protocol.prompts import PointPrompt, SegmentPrompts, axis_ijk, axis_kji  # noqa: E402
+from medsam2_protocol.prompts import PointPrompt, Prompt, SegmentPrompts, axis_ijk, axis_kji  # noqa: E402
 
 
 def main() -> int:
@@ -53,10 +53,10 @@ def corrected(case: Case, backend: Backend, clicks: int) -> list[tuple[float, fl
     """Dice and predicted IoU after the box and after every click."""
     session = Session(case.volume, backend)
     truth = np.take(case.truth_kji, case.box.slice, axis_kji(case.axis))
-    prompts: list[object] = [case.box]
+    prompts: list[Prompt] = [case.box]
     rows = []
     for _ in range(clicks + 1):
-        found = session.predict(SegmentPrompts("target", tuple(prompts)), case.axis, case.box.slice)  # type: ignore[arg-type]
+        found = session.predict(SegmentPrompts("target", tuple(prompts)), case.axis, case.box.slice)
         rows.append((dice(found.mask, truth), found.predicted_iou))
         prompts.append(next_click(case, found.mask, truth))
     return rows

@@ -41,8 +41,9 @@ def main() -> int:
     lines = []
     for name, floor in FLOORS.items():
         scores = [scored(case, *floor(case)) for case in cases]
-        print("\n".join([f"## {name}", "", *summary(scores), ""]), flush=True)
-        lines += [f"## {name}", "", *summary(scores), "", *header(), *(row(score) for score in scores), ""]
+        head = [f"## {name}", "", *summary(scores), ""]
+        print("\n".join(head), flush=True)
+        lines += [*head, *header(), *(row(score) for score in scores), ""]
     if options.output:
         options.output.write_text("\n".join(lines), encoding="utf-8")
     return 0
@@ -75,16 +76,12 @@ def grown(case: Case) -> tuple[Mask, Mask]:
 def _growing(slices: Stack, seed: Mask, index: int) -> Mask:
     seeds = [(int(x), int(y), index) for y, x in np.argwhere(seed)]
     image = sitk.GetImageFromArray(np.ascontiguousarray(slices))
-    inside = slices[index][seed]
-    # By hand for the first time: the filter would begin with the spread about single voxels.
-    low, high = (float(inside.mean() + sign * MULTIPLIER * inside.std()) for sign in (-1, 1))
-    region = sitk.ConnectedThreshold(image, seeds, low, high)
-    for _ in range(ROUNDS):
-        values = slices[sitk.GetArrayViewFromImage(region) > 0]
-        if not values.size:
-            break
+    values = slices[index][seed]
+    for _ in range(1 + ROUNDS):
         low, high = (float(values.mean() + sign * MULTIPLIER * values.std()) for sign in (-1, 1))
         region = sitk.ConnectedThreshold(image, seeds, low, high)
+        found = slices[sitk.GetArrayViewFromImage(region) > 0]
+        values = found if found.size else values
     filled = [sitk.GetArrayFromImage(sitk.BinaryFillhole(region[:, :, k])) > 0 for k in range(len(slices))]
     return np.stack(filled)
 

@@ -132,6 +132,7 @@ class Mixture:
         near_end: part of the clips of cases that begin near the object's end.
         twins: part of the shapes beside something that looks just like them.
         tissues: part of the painted label maps whose labels are made of a few tissues.
+        by_number: whether body parts with more label maps come more often.
     """
 
     real: float
@@ -142,10 +143,11 @@ class Mixture:
     near_end: float = NEAR_END_SHARE
     twins: float = 0.0
     tissues: float = 0.0
+    by_number: bool = False
 
 
 MIXTURES = {
-    SCRATCH: Mixture(0.32, 0.05, 0.08, 0.04, 0.30, near_end=0.5, twins=0.5, tissues=0.4),
+    SCRATCH: Mixture(0.32, 0.05, 0.08, 0.04, 0.30, near_end=0.5, twins=0.5, tissues=0.4, by_number=True),
     TRAINING: Mixture(0.38, 0.08, 0.12, 0.04, 0.18),
     ENDINGS: Mixture(0.30, 0.04, 0.04, 0.06, 0.24, near_end=0.7, twins=0.7),
 }
@@ -200,7 +202,7 @@ def _thrown(
     if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
     if kind == "painted":
-        return clip_of_case(rng, map_of(rng, maps, mixture.tissues > 0), options)
+        return clip_of_case(rng, map_of(rng, maps, mixture.by_number), options)
     return shape_clip(rng, CLIP_LENGTH, mixture.twins)
 
 

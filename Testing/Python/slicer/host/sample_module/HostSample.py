@@ -107,8 +107,11 @@ class HostSampleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameterNode = parameterNode
         if parameterNode:
             # connectGui gives no tag in Slicer 5.8, and what it connects stays so, also to widgets that are gone.
-            names = {"inputVolume": "inputSelector", "segmentation": "segmentationSelector", "threshold": "threshold"}
-            widgets = {name: getattr(self.ui, widget) for name, widget in names.items()}
+            widgets = {
+                "inputVolume": self.ui.inputSelector,
+                "segmentation": self.ui.segmentationSelector,
+                "threshold": self.ui.threshold,
+            }
             self.parameterNodeGuiTag = parameterNode.connectParametersToGui(widgets)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateApplyButton)
         self.updateApplyButton()
