@@ -5,11 +5,13 @@ Two fifths of the clips begin within three slices of the object's end, so that e
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from medsam2_engine.finetune.body_sides import right_of_left
 from medsam2_engine.finetune.cases import Structure, TrainingCase
 from medsam2_engine.finetune.clips import SMALLEST_OBJECT, Clip
 from medsam2_engine.finetune.geometry import (
@@ -28,6 +30,7 @@ from medsam2_protocol.prompts import axis_ijk, axis_kji
 
 NEAR_END_SHARE, PIECE_SHARE, PADDED_SHARE = 0.4, 0.9, 0.5
 BODY = 0.4  # of the largest area: a slice that a person would prompt
+END = 0.05  # of the largest area: less is not followed to
 MODEL_FRAME = 128  # pixels of the crop that blur and noise of painted images are meant for
 
 
@@ -42,6 +45,8 @@ class ClipOptions:
         paint_share: part of the clips of real volumes whose image is painted over.
         near_end: part of the clips that begin within three slices of the object's end.
         tissues: part of the painted images whose labels are made of a few tissues.
+        to_partner: take only structures of a left and right pair, follow them to where the other one comes, and paint
+            both sides alike.
     """
 
     length: int
@@ -50,14 +55,19 @@ class ClipOptions:
     paint_share: float = 0.0
     near_end: float = NEAR_END_SHARE
     tissues: float = 0.0
+    to_partner: bool = False
 
 
 def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOptions) -> Clip | None:
     """A random clip; None where the dice fell on nothing usable, and should be thrown again."""
-    structure = case.structures[rng.integers(len(case.structures))]
-    allowed = [axis for axis in slice_axes(case.volume.spacing_mm) if axis in (options.axes or "IJK")]
-    axis = str(rng.choice(allowed or list(options.axes)))
-    indices = _slices(rng, case, structure, axis, options)
+    pairs = right_of_left(case.structures) if options.to_partner else {}
+    if options.to_partner:
+        structure, axis, indices = _towards_partner(rng, case, pairs, options.length)
+    else:
+        structure = case.structures[rng.integers(len(case.structures))]
+        allowed = [axis for axis in slice_axes(case.volume.spacing_mm) if axis in (options.axes or "IJK")]
+        axis = str(rng.choice(allowed or list(options.axes)))
+        indices = _slices(rng, case, structure, axis, options)
     if indices is None:
         return None
     masks = np.asarray(_on_slices(case.layers[structure.layer], axis, indices) == structure.label)
@@ -72,7 +82,7 @@ def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOpti
         return None
     if not case.has_image or rng.random() < options.paint_share:
         labels = _on_slices(case.layers[structure.layer], axis, indices)
-        images = _painted(rng, structure, region, labels, cut, options.tissues)
+        images = _painted(rng, structure, region, labels, cut, pairs, options.tissues)
         kind, modality = "painted", ""
     else:
         voxels = _on_slices(case.volume.voxels_kji, axis, indices)
@@ -88,7 +98,7 @@ def _slices(
 ) -> npt.NDArray[np.int64] | None:
     """The prompted slice and those after it in one direction; the volume's last slice repeats beyond its end."""
     areas = case.areas(structure, axis)
-    seen = np.flatnonzero(areas >= max(SMALLEST_OBJECT, 0.05 * areas.max()))
+    seen = np.flatnonzero(areas >= max(SMALLEST_OBJECT, END * areas.max()))
     if len(seen) < 2:
         return None
     step = int(rng.choice([-1, 1]))
@@ -100,9 +110,38 @@ def _slices(
         end = int(seen.max() if step > 0 else seen.min()) - step * int(rng.integers(0, 4))
         end = min(max(end, int(seen.min())), int(seen.max()))
         start = end if areas[end] >= 0.15 * areas.max() else start
-    indices = start + step * np.arange(options.length)
-    inside = indices[(indices >= 0) & (indices < len(areas))]
-    return np.pad(inside, (0, options.length - len(inside)), mode="edge")
+    return _onwards(start, step, options.length, len(areas))
+
+
+def _towards_partner(
+    rng: np.random.Generator, case: TrainingCase, pairs: Mapping[Structure, Structure], length: int
+) -> tuple[Structure, str, npt.NDArray[np.int64] | None]:
+    """A structure, the axis on which its partner lies, and slices that begin before the end that is turned to it."""
+    both = [*pairs.items(), *((right, left) for left, right in pairs.items())]
+    roots = np.sqrt([case.areas(structure, "K").sum() for structure, _ in both])
+    structure, partner = both[int(rng.choice(len(both), p=roots / roots.sum()))]
+    away = {axis: (_middle(case, partner, axis) - _middle(case, structure, axis)) for axis in "IJK"}
+    axis = max("IJK", key=lambda letter: abs(away[letter]) * case.volume.spacing_mm[axis_ijk(letter)])
+    step = (1 if away[axis] > 0 else -1) * int(rng.choice([1, 1, 2, 3]))
+    areas = case.areas(structure, axis)
+    seen = np.flatnonzero(areas >= max(SMALLEST_OBJECT, END * areas.max()))
+    if len(seen) < 2:
+        return structure, axis, None
+    end = int(seen.max() if step > 0 else seen.min())
+    start = end - step * int(rng.integers(0, length - 1))
+    start = min(max(start, int(seen.min())), int(seen.max()))
+    return structure, axis, _onwards(start, step, length, len(areas))
+
+
+def _middle(case: TrainingCase, structure: Structure, axis: str) -> float:
+    areas = case.areas(structure, axis)
+    return float(np.average(np.arange(len(areas)), weights=areas))
+
+
+def _onwards(start: int, step: int, length: int, count: int) -> npt.NDArray[np.int64]:
+    indices = start + step * np.arange(length)
+    inside = indices[(indices >= 0) & (indices < count)]
+    return np.pad(inside, (0, length - len(inside)), mode="edge")
 
 
 def _region(
@@ -124,12 +163,20 @@ def _painted(
     region: Region,
     labels: npt.NDArray[np.generic],
     target: npt.NDArray[np.bool_],
+    pairs: Mapping[Structure, Structure],
     tissues: float,
 ) -> npt.NDArray[np.float32]:
+    """Both structures of a pair look alike; the object's partner is its twin."""
     around = np.rint(np.asarray(region.cut(labels, 0.0, "nearest"))).astype(np.int64)
     around[(around == structure.label) & ~target] = 0
+    twins = np.zeros_like(target)
+    for left, right in pairs.items():
+        if structure in (left, right):
+            twins = around == (right if structure == left else left).label
+        elif left.layer == structure.layer:
+            around[around == right.label] = left.label
     pixel = MODEL_FRAME / (max(region.shape) * 2.5 / REGION_OVER_OBJECT)
-    return painted(rng, around, target, pixel, tissue_share=tissues)
+    return painted(rng, around, target, pixel, twins if twins.any() else None, tissues)
 
 
 def _on_slices(

@@ -2,16 +2,18 @@
 
     python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe scratch --seed 11 --shards 24
     python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe endings --seed 4 --shards 12
-    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 7000
+    python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe sides --seed 21 --shards 12
+    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 13600
 
 or the last line on two cores:
 
     export ACCELERATE_USE_CPU=true OMP_NUM_THREADS=1
-    torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 7000
+    torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 13600
 
-The recipe "scratch" begins with random weights; its clips are its own and those of "endings". "training" goes on from
-the weights of an installed model. "endings" comes after "training" and goes on from its averaged weights: it sees more
-objects that end, many beside something that looks just like them, and counts an absent object more.
+The recipe "scratch" begins with random weights; its clips are its own, those of "endings", and those of "sides", where
+halves of a brain end and the other half goes on. "training" goes on from the weights of an installed model. "endings"
+comes after "training" and goes on from its averaged weights: it sees more objects that end, many beside something that
+looks just like them, and counts an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
@@ -34,6 +36,7 @@ import SimpleITK as sitk
 import torch
 
 from medsam2_engine.backends.load import framing_of, load_sam2
+from medsam2_engine.finetune.body_sides import right_of_left
 from medsam2_engine.finetune.case_clips import NEAR_END_SHARE, ClipOptions, clip_of_case
 from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
@@ -55,6 +58,7 @@ VALIDATION_SUBJECTS = ("sts012", "sts023", "hippocampus_011", "hippocampus_044",
 CLIP_LENGTH = 7
 PER_SHARD = 200
 PET_SHARE = 0.3  # of the real tumours
+PAIRS_OF_A_BRAIN = 10
 PSEUDO_CT_SHARE, PSEUDO_THROWS = 0.6, 40
 SETTINGS = Settings(
     seed=2026,
@@ -110,6 +114,7 @@ SCRATCH_SETTINGS = replace(
     losses=replace(CROSS_ENTROPY, absent=5.0, object_score=1.25),
 )
 SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
+SIDES = "sides"  # only clips
 RECIPES = {  # by the folder in STATE
     SCRATCH: SCRATCH_SETTINGS,
     TRAINING: SETTINGS,
@@ -117,7 +122,7 @@ RECIPES = {  # by the folder in STATE
     CORRECTING: CORRECTION_SETTINGS,
 }
 POOLS = {
-    SCRATCH: (SCRATCH, ENDINGS),
+    SCRATCH: (SCRATCH, ENDINGS, SIDES),
     TRAINING: (TRAINING,),
     ENDINGS: (TRAINING, ENDINGS),
     CORRECTING: (TRAINING,),
@@ -132,6 +137,7 @@ class Mixture:
         near_end: part of the clips of cases that begin near the object's end.
         twins: part of the shapes beside something that looks just like them.
         tissues: part of the painted label maps whose labels are made of a few tissues.
+        sides: part of the painted label maps that are brains, followed to the middle, where the other side looks alike.
         by_number: whether body parts with more label maps come more often.
     """
 
@@ -143,6 +149,7 @@ class Mixture:
     near_end: float = NEAR_END_SHARE
     twins: float = 0.0
     tissues: float = 0.0
+    sides: float = 0.0
     by_number: bool = False
 
 
@@ -150,6 +157,7 @@ MIXTURES = {
     SCRATCH: Mixture(0.32, 0.05, 0.08, 0.04, 0.30, near_end=0.5, twins=0.5, tissues=0.4, by_number=True),
     TRAINING: Mixture(0.38, 0.08, 0.12, 0.04, 0.18),
     ENDINGS: Mixture(0.30, 0.04, 0.04, 0.06, 0.24, near_end=0.7, twins=0.7),
+    SIDES: Mixture(0.20, 0.12, 0.04, 0.04, 0.50, near_end=0.6, twins=0.7, tissues=0.5, sides=0.6, by_number=True),
 }
 
 
@@ -201,6 +209,9 @@ def _thrown(
         return _pseudo(rng, tumours)
     if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
+    if kind == "painted" and mixture.sides and rng.random() < mixture.sides:
+        brains = [case for case in maps if len(right_of_left(case.structures)) >= PAIRS_OF_A_BRAIN]
+        return clip_of_case(rng, _one_of(rng, brains), replace(options, to_partner=True))
     if kind == "painted":
         return clip_of_case(rng, map_of(rng, maps, mixture.by_number), options)
     return shape_clip(rng, CLIP_LENGTH, mixture.twins)

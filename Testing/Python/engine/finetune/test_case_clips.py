@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from medsam2_engine.finetune.body_sides import right_of_left
 from medsam2_engine.finetune.case_clips import ClipOptions, clip_of_case
-from medsam2_engine.finetune.cases import TrainingCase, read_cases
+from medsam2_engine.finetune.cases import Structure, TrainingCase, read_cases
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.geometry import slice_axes
 from training_phantoms import SHAPE_KJI, in_space
@@ -77,6 +79,46 @@ def test_slices_of_a_thick_volume_are_its_own_and_of_an_isotropic_one_any() -> N
     assert slice_axes((5.5, 5.5, 3.3)) == "K"  # PET: coarser in the plane
     assert slice_axes((3.0, 0.9, 0.9)) == "I"
     assert slice_axes((1.0, 1.0, 1.2)) == "IJK"
+
+
+@pytest.fixture
+def halves(tmp_path: Path) -> TrainingCase:
+    """Shapes only: two halves that meet between I = 15 and I = 16, and a pair so small that nothing can be followed."""
+    folder = tmp_path / "halves"
+    folder.mkdir()
+    k, j, i = np.meshgrid(np.arange(24), np.arange(28), np.arange(32), indexing="ij")
+    body = (k - 12) ** 2 + (j - 14) ** 2 < 64
+    labels = np.where(body & (i > 3) & (i < 16), 1, 0) + np.where(body & (i > 15) & (i < 28), 2, 0)
+    labels[1:4, 1, 1], labels[1:4, 1, 30] = 3, 4
+    sitk.WriteImage(sitk.GetImageFromArray(labels.astype(np.uint8)), str(folder / "label.nii.gz"))
+    names = ("brain Left", "brain Right", "lens-Lt", "lens-Rt")
+    structures = {name: {"label": number + 1} for number, name in enumerate(names)}
+    (folder / "meta.json").write_text(json.dumps({"label_only": True, "structures": structures}))
+    return read_cases(tmp_path)[0]
+
+
+def test_left_and_right_are_known_by_their_names() -> None:
+    names = ("Parotid-Lt", "kidney R", "FreeSurfer label 2", "Parotid-Rt", "FreeSurfer label 41", "liver", "kidney L")
+    pairs = right_of_left(Structure(name, 0, number) for number, name in enumerate(names))
+    assert {(left.name, right.name) for left, right in pairs.items()} == {
+        ("Parotid-Lt", "Parotid-Rt"),
+        ("FreeSurfer label 2", "FreeSurfer label 41"),
+        ("kidney L", "kidney R"),
+    }
+
+
+def test_a_half_ends_where_its_partner_comes_and_looks_alike(halves: TrainingCase) -> None:
+    rng = np.random.default_rng(4)
+    thrown = [clip_of_case(rng, halves, ClipOptions(7, to_partner=True)) for _ in range(60)]
+    found = [clip for clip in thrown if clip is not None]
+    assert len(found) > 30
+    ended = [clip for clip in found if not clip.masks[-1].any()]
+    assert len(ended) > 0.6 * len(found)
+    looks = [clip.images[:, clip.masks[0]].mean(1) for clip in ended]  # where the object was on the first slice
+    around = [clip.images[0][~clip.masks[0]].mean() for clip in ended]
+    change = np.median([abs(look[-1] - look[0]) for look in looks])
+    contrast = np.median([abs(look[0] - other) for look, other in zip(looks, around, strict=True)])
+    assert change < 0.5 * contrast
 
 
 def test_shapes_alone_are_painted(case: TrainingCase) -> None:
