@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from medsam2_engine.backends.base import Backend
-from medsam2_engine.drawing import as_drawn, touch_of
+from medsam2_engine.drawing import as_clicked, as_drawn
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
 from medsam2_engine.framing import Framing
 from medsam2_engine.model.frame import FrameMask
@@ -120,12 +120,13 @@ class Answers:
         refines = before is not None and (stroke is None or prompts.box is None)
         previous = before.answer.logits if before is not None and refines else None
         reply = self._as_answered(frames, self._backend.prompt(self._encode(frames, index), points, previous))
-        if stroke is None and before is not None and framing.corrects_locally:
-            stroke = touch_of(prompts.clicks[count - 1], before.mask, reply.mask)
-        if stroke is None:
+        if stroke is not None:
+            mask = as_drawn(before.mask if before is not None else None, reply.mask, stroke)
+        elif before is not None and framing.corrects_locally:
+            mask = as_clicked(before.mask, reply.mask, prompts.clicks[count - 1])
+        else:
             return reply
-        drawn = as_drawn(before.mask if before is not None else None, reply.mask, stroke)
-        return self._overruled(frames, index, reply, drawn)
+        return self._overruled(frames, index, reply, mask)
 
     def _as_answered(self, frames: FrameStack, answer: FrameMask) -> Reply:
         return Reply(answer, mask_on_slice(frames, answer, self._slices, gated=False))

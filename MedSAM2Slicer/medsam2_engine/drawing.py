@@ -2,7 +2,7 @@
 
 A scribble speaks of one place. Models, small ones above all, answer it with a mask that differs elsewhere too, mostly
 for the worse (docs/prompts.md has the figures): so of what a scribble changes, only what it touches is taken over. The
-same holds for a click that corrects the mask of a model which never learnt to be corrected.
+same holds for a click that corrects the mask of a small model.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import SimpleITK as sitk
 from medsam2_engine.frames import Mask
 from medsam2_engine.slice_prompts import Click, Stroke
 
-CLICK_RADIUS = 1.5  # voxels that a click speaks of at least
-LARGEST_RADIUS = 12.0  # voxels that it speaks of at most
+NEAR = 1.5  # voxels from a click to a change that is meant by it
+LARGEST_RADIUS = 12.0  # voxels that a click speaks of at most, where the model does not follow it
+FARTHEST = 6.0  # that a change reaches from the click, in units of the click's way to the mask's border
 
 
 def as_drawn(before: Mask | None, after: Mask, stroke: Stroke) -> Mask:
@@ -22,21 +23,28 @@ def as_drawn(before: Mask | None, after: Mask, stroke: Stroke) -> Mask:
 
     before: the mask that it corrects, or None if it is the first that was said. after: the model's answer to it.
     """
-    mask = after if before is None else _touched(before, after, stroke)
+    mask = after if before is None else _touched(before, after, stroke.mask, stroke.positive)
     return mask | stroke.mask if stroke.positive else mask & ~stroke.mask
 
 
-def touch_of(click: Click, before: Mask, after: Mask) -> Stroke:
-    """The voxels that a correcting click speaks of.
+def as_clicked(before: Mask, after: Mask, click: Click) -> Mask:
+    """The mask (rows, columns) after a click that corrects `before`; `after` is the model's answer to it.
 
-    Where the model's answer `after` changes the mask `before` under the click, they only say which change is meant.
-    Where it does not, the click stands for a disc that reaches to the border of the mask: what is wrong at a place is
-    wrong from there on, and people click into the middle of it.
+    Where the model changes something under the click, that piece of the change is taken over, as far as it lies around
+    the click: people click into the middle of what is wrong, so a piece that reaches many times farther than to the
+    mask's border is more than they meant. Where it changes nothing, the click stands for a disc up to the border.
     """
-    near = _disc(click, CLICK_RADIUS, before.shape)
-    if not (near & (before != after) & (after == click.positive)).any():
-        near = _disc(click, float(np.clip(_to_border(click, before), CLICK_RADIUS, LARGEST_RADIUS)), before.shape)
-    return Stroke(near, click.positive, range(0), (click.x, click.y))
+    way = _to_border(click, before)
+    if way > 0:
+        after = np.where(_disc(click, FARTHEST * way, before.shape), after, before)
+    near = _disc(click, NEAR, before.shape)
+    if (near & (before != after) & (after == click.positive)).any():
+        mask = _touched(before, after, near, click.positive)
+        near = _disc(click, 0.0, before.shape)
+    else:
+        mask = before
+        near = _disc(click, min(way, LARGEST_RADIUS), before.shape)
+    return mask | near if click.positive else mask & ~near
 
 
 def _disc(click: Click, radius: float, shape: tuple[int, ...]) -> Mask:
@@ -57,9 +65,9 @@ def _voxel_of(click: Click, shape: tuple[int, ...]) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def _touched(before: Mask, after: Mask, stroke: Stroke) -> Mask:
-    """`before` with those pieces added (or taken away) that the scribble passes."""
-    changed = after & ~before if stroke.positive else before & ~after
+def _touched(before: Mask, after: Mask, place: Mask, positive: bool) -> Mask:
+    """`before` with those pieces added (or taken away) that lie at a place."""
+    changed = after & ~before if positive else before & ~after
     pieces = sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(changed.astype(np.uint8)), True))
-    passed = np.isin(pieces, np.setdiff1d(pieces[stroke.mask], [0]))
-    return before | passed if stroke.positive else before & ~passed
+    passed = np.isin(pieces, np.setdiff1d(pieces[place], [0]))
+    return before | passed if positive else before & ~passed

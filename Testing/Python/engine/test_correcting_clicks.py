@@ -1,8 +1,8 @@
-"""A click that corrects the mask of a model which never learnt to be corrected changes what it points at, no more."""
+"""A click that corrects the mask of a small model changes what it points at, no more."""
 
 import numpy as np
 
-from medsam2_engine.drawing import as_drawn, touch_of
+from medsam2_engine.drawing import as_clicked
 from medsam2_engine.slice_prompts import Click
 
 SHAPE = (40, 50)
@@ -18,7 +18,7 @@ BEFORE = block(slice(10, 20), slice(10, 20))
 
 
 def corrected(after: np.ndarray, click: Click) -> np.ndarray:
-    return as_drawn(BEFORE, after, touch_of(click, BEFORE, after))
+    return as_clicked(BEFORE, after, click)
 
 
 def test_only_the_change_under_the_click_is_taken_over() -> None:
@@ -57,3 +57,24 @@ def test_a_click_far_from_the_mask_stands_for_a_disc_of_bounded_size() -> None:
 def test_a_click_at_the_border_of_the_slice_is_one_of_its_voxels() -> None:
     found = corrected(BEFORE, Click(49.5, 39.5, True))
     assert found[39, 49]
+
+
+def test_a_piece_is_taken_over_only_around_the_click() -> None:
+    strip = block(slice(14, 16), slice(20, 50))
+    found = corrected(BEFORE | strip, Click(21.0, 15.0, True))  # two voxels from the border
+    assert (found == BEFORE | (strip & block(slice(0, 40), slice(20, 33)) | block(slice(15, 16), slice(33, 34)))).all()
+
+
+def test_of_a_voxel_beside_the_border_no_more_is_forced_than_the_model_follows() -> None:
+    one = block(slice(15, 16), slice(20, 21))
+    assert (corrected(BEFORE | one, Click(20.0, 15.0, True)) == BEFORE | one).all()
+
+
+def test_a_click_that_agrees_with_the_mask_may_still_let_it_grow() -> None:
+    grown = block(slice(8, 22), slice(8, 40))
+    assert (corrected(grown, Click(19.0, 15.0, True)) == grown).all()
+
+
+def test_a_click_on_an_empty_mask_takes_over_what_lies_there() -> None:
+    empty, meant = np.zeros(SHAPE, bool), block(slice(30, 35), slice(30, 35))
+    assert (as_clicked(empty, meant, Click(32.0, 32.0, True)) == meant).all()
