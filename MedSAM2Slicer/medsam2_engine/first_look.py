@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 
 from medsam2_engine.backends.base import TracksTogether
 from medsam2_engine.interpolation import interpolated
-from medsam2_engine.propagation import SliceMask, legs_of_segment, take_turns
+from medsam2_engine.propagation import CERTAIN, SliceMask, legs_of_segment, take_turns
 from medsam2_engine.territories import Stretch
 from medsam2_engine.walk import Anchor, Scene, Target
 
 EVERY = 4
-CERTAIN = 10.0  # object score of a mask that stands
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class FirstLook:
     def __init__(self, scene: Scene, surveys: Sequence[Survey]) -> None:
         self._spacing_xy = scene.slices.spacing_xy
         self._gaps: list[Gap] = []
-        scene = replace(scene, patience=1)
+        scene = replace(scene, patience=1, takes_back=False)
         self._legs = []
         for survey in surveys:
             target = Target(survey.target.segment_id, dict(survey.target.seen))

@@ -46,10 +46,12 @@ class Framing(Protocol):
 
     `stroke_clicks`: how many clicks along a scribble help the model; measured in docs/prompts.md.
     `corrects_locally`: of the model's answer to a correcting click, only the change under the click is taken over.
+    `crosses_over`: the model follows what is like the object where the object ends, so that walks watch for it.
     """
 
     stroke_clicks: ClassVar[int]
     corrects_locally: ClassVar[bool]
+    crosses_over: ClassVar[bool]
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -81,6 +83,7 @@ class WholeSliceFraming:
     size: int
     stroke_clicks: ClassVar[int] = 3
     corrects_locally: ClassVar[bool] = False
+    crosses_over: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
@@ -109,6 +112,7 @@ class ObjectFraming:
     size: int
     stroke_clicks: ClassVar[int] = 1
     corrects_locally: ClassVar[bool] = True
+    crosses_over: ClassVar[bool] = True
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None

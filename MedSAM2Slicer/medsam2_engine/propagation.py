@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from medsam2_engine.backends.base import Ahead, TracksTogether
@@ -21,6 +22,7 @@ from medsam2_engine.model.frame import FrameMask
 from medsam2_engine.territories import Stretch
 from medsam2_engine.walk import Anchor, Scene, Target, Walk
 
+CERTAIN = 10.0  # object score of what is certain; negative for no object
 REMEMBERED_ANCHORS = 4  # beside the one that a walk starts from, where not more are walked from
 
 
@@ -71,6 +73,12 @@ class Leg:
         fused = fuse(self._met.pop(index), view, self._scene.slices.shape, gated)
         return SliceMask(segment_id, axis, index, fused.mask, fused.object_score, fused.predicted_iou, fused.agreement)
 
+    def taken_back(self) -> list[SliceMask]:
+        """At the walk's end: the slices that it had shown and that do not hold the object after all."""
+        segment_id, axis = self._target.segment_id, self._scene.slices.axis
+        nothing = np.zeros(self._scene.slices.shape, bool)
+        return [SliceMask(segment_id, axis, index, nothing, -CERTAIN, 1.0) for index in self._walk.taken_back()]
+
 
 def legs_of_segment(scene: Scene, target: Target, anchors: Sequence[Anchor], stretches: Sequence[Stretch]) -> list[Leg]:
     """The walks over all stretches of a segment."""
@@ -96,6 +104,8 @@ def take_turns(
             with watching():
                 found = _step(group, together)
             yield from found.values()
+            for leg in group:
+                yield from [] if leg in found else leg.taken_back()
             waiting = [leg for leg in waiting if leg not in group or leg in found]
 
 

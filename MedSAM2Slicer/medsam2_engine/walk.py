@@ -4,8 +4,9 @@ Auto-stop. Without a known range a walk that no other comes to meet ends after `
 the model does not see the object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels.
 It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and the
 predicted IoU has fallen under `DOUBTFUL` of its best so far. An object that ends beside another like it looks so on one
-slice, and on the next the model is sure again, of the other one. With a known range the object is there by the user's
-word: the score gates nothing and no walk stops early.
+slice, and on the next the model is sure again, of the other one. Where its mask stays as large, only the object score
+tells, and only afterwards (`crossing`): then the walk takes back what it has shown from there on. With a known range
+the object is there by the user's word: the score gates nothing and no walk stops early.
 
 Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
 own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
@@ -22,6 +23,7 @@ import numpy as np
 import torch
 
 from medsam2_engine.backends.base import Ahead, Backend, Tracker
+from medsam2_engine.crossing import Crossing
 from medsam2_engine.frames import FrameStack, Mask, SliceStack
 from medsam2_engine.framing import Framing
 from medsam2_engine.fusion import View
@@ -62,7 +64,8 @@ class Scene:
 
     framing: that of the backend, or a zoom of it. is_encoded: whether the features of a slice in frames are at hand.
     is_local: the request corrects one slice, and walks look through the frames of the propagation before it. patience:
-    how many slices in a row without the object end a walk.
+    how many slices in a row without the object end a walk. takes_back: whether walks watch for crossings, where the
+    framing says that the model crosses over.
     """
 
     backend: Backend
@@ -75,6 +78,7 @@ class Scene:
     policy: MemoryPolicy
     is_local: bool
     patience: int = ABSENT_SLICES
+    takes_back: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Walk:
         self._largest = int(start.mask.sum())
         self._surest = 0.0  # predicted IoU of a followed slice
         self._is_fading = False
+        watches = scene.takes_back and scene.framing.crosses_over and goal is None and not scene.is_range_known
+        self._crossing = Crossing() if watches else None
         self._asked = start.index
         self._last = start.index, start.mask
         self._look_through(start.look.frames, start.index, start.look.answer)
@@ -117,6 +123,15 @@ class Walk:
     @property
     def order(self) -> tuple[int, bool]:
         return self._start, self._reverse
+
+    def taken_back(self) -> list[int]:
+        """Of a walk that has ended, the slices on which it had gone on with something else."""
+        if not self._has_crossed():
+            return []
+        assert self._crossing is not None
+        for index in self._crossing.behind:
+            self._target.seen[index] = Sighting(self._frames, None)
+        return self._crossing.behind
 
     @torch.inference_mode()
     def ahead(self) -> Ahead | None:
@@ -138,6 +153,8 @@ class Walk:
             answer = self._tracker.track(self._frame(index), self._scene.encode(frames, index))
             mask = self._on_slice(frames, answer)
         self._take_stock(int(mask.sum()), answer.predicted_iou)
+        if self._crossing is not None:
+            self._crossing.note(index, answer.object_score)
         self._refocus(index, mask)
         self._note(index, mask)
         self._last = index, mask
@@ -148,7 +165,11 @@ class Walk:
 
     def _is_over(self) -> bool:
         """Whether the object has ended, as far as a walk can tell that is not told the range."""
-        return not self._scene.is_range_known and (self._is_fading or self._absent >= self._scene.patience)
+        is_ended = self._is_fading or self._absent >= self._scene.patience or self._has_crossed()
+        return not self._scene.is_range_known and is_ended
+
+    def _has_crossed(self) -> bool:
+        return self._crossing is not None and self._crossing.is_made
 
     def _take_stock(self, area: int, predicted_iou: float) -> None:
         """Note what a slice says about the end of the object; `area` in voxels."""

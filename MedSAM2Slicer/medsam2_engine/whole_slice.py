@@ -38,6 +38,7 @@ class PlainSliceFraming:
     deviation: Channels
     stroke_clicks: ClassVar[int] = 3
     corrects_locally: ClassVar[bool] = False
+    crosses_over: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None

@@ -65,6 +65,7 @@ class ZoomFraming:
     largest_part: float
     stroke_clicks: ClassVar[int] = 3
     corrects_locally: ClassVar[bool] = False
+    crosses_over: ClassVar[bool] = False
 
     def looks(
         self, slices: SliceStack, index: int, prompts: SlicePrompts, window: Window | None
