@@ -13,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from MedSAM2SlicerLib.DiameterLines import drawLines, linesOf, removeLines
+from MedSAM2SlicerLib.EmptyLabelmap import alignEmpty
 from MedSAM2SlicerLib.PackedLabelmap import LABELMAP, PackedLabelmap, packSegment, unpacked
 from MedSAM2SlicerLib.PromptMarkups import (
     SEGMENT_ATTRIBUTE,
@@ -138,6 +139,7 @@ def bringBack(deleted: DeletedSegment) -> tuple[str, list]:
     segmentId = segmentation.GenerateUniqueSegmentID(deleted.segmentId)
     before = next((one for one in deleted.following if segmentation.GetSegment(one) is not None), "")
     segmentation.AddSegment(segment, segmentId, before)
+    alignEmpty(segmentation)
     segment.SetColor(*deleted.body.GetColor())  # Slicer may have made one up
     _setLook(segmentationNode.GetDisplayNode(), segmentId, deleted.look)
     nodes = [node for prompts in deleted.prompts for node in _restored(prompts, segmentationNode, segmentId)]

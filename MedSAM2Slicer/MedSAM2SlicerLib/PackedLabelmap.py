@@ -13,6 +13,7 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
+from MedSAM2SlicerLib.EmptyLabelmap import alignEmpty
 from MedSAM2SlicerLib.Geometry import Rows, rows, vtkMatrix
 from MedSAM2SlicerLib.SurfaceView import SurfaceView
 
@@ -43,9 +44,14 @@ def packSegment(segmentationNode, segmentId: str) -> PackedLabelmap:
     """The segment as it is now."""
     segment = segmentationNode.GetSegmentation().GetSegment(segmentId)
     image = segment.GetRepresentation(LABELMAP)
-    if image is None or image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() == 0:
+    return packImage(image, segment.GetLabelValue()) if image is not None else NOTHING
+
+
+def packImage(image, labelValue: int) -> PackedLabelmap:
+    """The voxels of this value."""
+    if image.GetPointData().GetScalars() is None or image.GetNumberOfPoints() == 0:
         return NOTHING
-    mask_kji = _voxels(image) == segment.GetLabelValue()
+    mask_kji = _voxels(image) == labelValue
     if not mask_kji.any():
         return NOTHING
     # Along the first axis at once, for the voxels lie that way in memory.
@@ -67,6 +73,7 @@ def restoreSegment(segmentationNode, segmentId: str, packed: PackedLabelmap) -> 
     segmentation.SeparateSegmentLabelmap(segmentId)
     segment = segmentation.GetSegment(segmentId)
     segment.AddRepresentation(LABELMAP, unpacked(packed, segment.GetLabelValue()))
+    alignEmpty(segmentation)
     segmentation.InvokeEvent(segmentation.SourceRepresentationModified, segmentId)
     segmentation.InvokeEvent(segmentation.RepresentationModified, segmentId)
     SurfaceView().refresh(segmentationNode)
@@ -79,9 +86,10 @@ def unpacked(packed: PackedLabelmap, labelValue: int):
     image.SetExtent(packed.extent)
     if packed.bits:
         image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 1)
+        slicer.vtkOrientedImageDataResample.CastImageForValue(image, labelValue)
         voxels_kji = _voxels(image)
         bits = np.unpackbits(np.frombuffer(zlib.decompress(packed.bits), np.uint8), count=voxels_kji.size)
-        voxels_kji[...] = bits.reshape(voxels_kji.shape) * labelValue
+        voxels_kji[...] = bits.reshape(voxels_kji.shape).astype(voxels_kji.dtype) * labelValue
     return image
 
 

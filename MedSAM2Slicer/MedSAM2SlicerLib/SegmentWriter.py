@@ -2,7 +2,8 @@
 
 The rules:
 * From `begin` on the segment has a labelmap of its own, and from the first `write` on it lies on the lattice of the
-  volume. Other segments keep theirs, so nothing that is written can erase them, and overlaps stay.
+  volume. Other segments keep theirs, so nothing that is written can erase them, and overlaps stay. When the scene is
+  saved, Slicer puts labelmaps into one; another module may resample them: so this is seen to before every `write`.
 * What `mayWrite` does not allow is not written: slices that were edited or locked, and those that a run is not about.
 * `write` makes one slice of the segment exactly the given region, and touches nothing else. It works inside the
   labelmap's memory and costs a millisecond or so.
@@ -24,8 +25,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from medsam2_protocol.masks import MaskRegion
 from medsam2_protocol.prompts import axis_kji
+from MedSAM2SlicerLib.EmptyLabelmap import alignEmpty, emptyLabelmap, isEmpty
 from MedSAM2SlicerLib.Geometry import NotALattice, ijkToSegmentation
 from MedSAM2SlicerLib.LesionTable import otherColors, otherNames
+from MedSAM2SlicerLib.PackedLabelmap import packImage, packSegment
 from MedSAM2SlicerLib.SegmentTerms import applyTermOfName
 from MedSAM2SlicerLib.StructureNames import suggestions
 
@@ -33,6 +36,7 @@ LABELMAP = "Binary labelmap"
 SMALLEST_GROWTH = 16
 Extent = tuple[int, int, int, int, int, int]
 EMPTY_EXTENT: Extent = (0, -1, 0, -1, 0, -1)
+Fingerprint = tuple[object, int, int]
 
 
 class CannotWrite(RuntimeError):
@@ -50,7 +54,8 @@ class SegmentWriter:
         self.mayWrite: Callable[[str, int], bool] = lambda axis, index: True
         self._lattice: Optional[vtk.vtkMatrix4x4] = None
         self._before: Optional[slicer.vtkOrientedImageData] = None  # until something was written
-        self._written: tuple[object, int] = (None, 0)
+        self._valueBefore = 1  # the segment's label value in it
+        self._written: Fingerprint = (None, 0, 0)
 
     def begin(self) -> None:
         """
@@ -74,7 +79,7 @@ class SegmentWriter:
         if not self.mayWrite(axis, index):
             return False
         labelmap = self._roomFor(region)
-        if not _isEmpty(labelmap):
+        if not isEmpty(labelmap):
             self._paste(labelmap, axis_kji(axis), index, region)
             self._put(labelmap)
         return True
@@ -82,19 +87,22 @@ class SegmentWriter:
     def end(self) -> None:
         """The change is complete."""
         self._before = None
-        if _isEmpty(self._labelmap()):
+        if isEmpty(self._labelmap()):
             return
         labelmap = slicer.vtkOrientedImageData()
         labelmap.DeepCopy(self._labelmap())
         self._asOnes(labelmap)
         logic = slicer.modules.segmentations.logic()
         logic.SetBinaryLabelmapToSegment(labelmap, self.segmentationNode, self.segmentId, logic.MODE_REPLACE)
+        alignEmpty(self._segmentation())
 
     def revert(self) -> bool:
         """Undo everything since `begin`. Returns False, doing nothing, if nothing or somebody else's was written."""
         before, self._before = self._before, None
-        if before is None or not self.isPossible() or self._fingerprint() != self._written:
+        if before is None or not self.isPossible() or not self._isAsWritten():
             return False
+        self._segmentation().SeparateSegmentLabelmap(self.segmentId)
+        self._segment().SetLabelValue(self._valueBefore)
         self._put(before)
         return True
 
@@ -127,19 +135,36 @@ class SegmentWriter:
 
     def _roomFor(self, region: MaskRegion):
         """The segment's labelmap, or one to take its place: on the volume's lattice, and large enough."""
-        labelmap = self._labelmap()
+        labelmap = self._ownLabelmap()
         if self._before is None:
-            self._before = labelmap
+            self._before, self._valueBefore = labelmap, self._segment().GetLabelValue()
+            labelmap = _copyOn(self._lattice, labelmap, self._volumeExtent())
+        elif not _isOn(self._lattice, labelmap):
+            self._lattice = self._latticeNow()
             labelmap = _copyOn(self._lattice, labelmap, self._volumeExtent())
         if region.is_empty:
             return labelmap
         have, wanted = labelmap.GetExtent(), _boundsOf(region)
-        if _isEmpty(labelmap):
-            return _padded(labelmap, wanted)
+        if isEmpty(labelmap):
+            room = _padded(labelmap, wanted)
+            slicer.vtkOrientedImageDataResample.CastImageForValue(room, self._segment().GetLabelValue())
+            return room
         if _contains(have, wanted):
             return labelmap
         # Room as well for what will come, on the sides where it has to grow.
         return _padded(labelmap, _union(have, _withMargins(wanted, have, self._volumeExtent())))
+
+    def _ownLabelmap(self):
+        if self._fingerprint() != self._written:
+            self._segmentation().SeparateSegmentLabelmap(self.segmentId)
+        return self._labelmap()
+
+    def _latticeNow(self) -> vtk.vtkMatrix4x4:
+        """A transform may have been hardened since `begin`."""
+        try:
+            return ijkToSegmentation(self.volumeNode, self.segmentationNode)
+        except NotALattice:
+            return self._lattice
 
     def _paste(self, labelmap, axis: int, index: int, region: MaskRegion) -> None:
         extent, voxels_kji = labelmap.GetExtent(), _voxels(labelmap)
@@ -174,8 +199,20 @@ class SegmentWriter:
         segmentation.InvokeEvent(segmentation.RepresentationModified, self.segmentId)
         self._written = self._fingerprint()
 
-    def _fingerprint(self) -> tuple[object, int]:
-        return self._labelmap(), self._labelmap().GetMTime()
+    def _fingerprint(self) -> Fingerprint:
+        return self._labelmap(), self._labelmap().GetMTime(), self._segment().GetLabelValue()
+
+    def _isAsWritten(self) -> bool:
+        """Whether the segment holds what was written last, be it on a labelmap that Slicer has put in place of ours."""
+        ours, modified, value = self._written
+        if self._fingerprint() == self._written:
+            return True
+        if ours in (None, self._labelmap()) or ours.GetMTime() != modified:
+            return False
+        matrix = vtk.vtkMatrix4x4()
+        self._labelmap().GetImageToWorldMatrix(matrix)
+        expected = packImage(_copyOn(matrix, ours, self._labelmap().GetExtent()), value)
+        return expected.isSame(packSegment(self.segmentationNode, self.segmentId))
 
 
 def addSegment(segmentationNode) -> str:
@@ -186,7 +223,7 @@ def addSegment(segmentationNode) -> str:
     """
     segment, segmentId = slicer.vtkSegment(), f"Segment_{uuid.uuid4().hex}"
     segment.SetName(suggestions(otherNames(segmentationNode))[0])
-    segment.AddRepresentation(LABELMAP, slicer.vtkOrientedImageData())
+    segment.AddRepresentation(LABELMAP, emptyLabelmap(segmentationNode.GetSegmentation()))
     segmentationNode.GetSegmentation().AddSegment(segment, segmentId)
     applyTermOfName(segment, otherColors(segmentationNode, segmentId))
     return segmentId
@@ -207,10 +244,10 @@ def _copyOn(lattice: vtk.vtkMatrix4x4, image, extent: Extent):
     result, reference = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
     reference.SetGeometryFromImageToWorldMatrix(lattice)
     reference.SetExtent(extent)
-    if _isEmpty(image):
+    if isEmpty(image):
         result.SetGeometryFromImageToWorldMatrix(lattice)
         result.SetExtent(EMPTY_EXTENT)
-    elif slicer.vtkOrientedImageDataResample.DoGeometriesMatch(image, reference):
+    elif _isOn(lattice, image):
         result.DeepCopy(image)
     else:
         slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
@@ -226,17 +263,18 @@ def _padded(image, extent: Extent):
     result.SetOrigin(image.GetOrigin())
     result.SetSpacing(image.GetSpacing())
     result.SetExtent(extent)
-    result.AllocateScalars(vtk.VTK_UNSIGNED_CHAR if _isEmpty(image) else image.GetScalarType(), 1)
+    result.AllocateScalars(vtk.VTK_UNSIGNED_CHAR if isEmpty(image) else image.GetScalarType(), 1)
     voxels_kji = _voxels(result)
     voxels_kji[...] = 0
-    if not _isEmpty(image):
+    if not isEmpty(image):
         voxels_kji[_slices(image.GetExtent(), extent)] = _voxels(image)
     return result
 
 
-def _isEmpty(image) -> bool:
-    extent = image.GetExtent()
-    return any(extent[low] > extent[low + 1] for low in (0, 2, 4)) or image.GetPointData().GetScalars() is None
+def _isOn(lattice: vtk.vtkMatrix4x4, image) -> bool:
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    return slicer.vtkOrientedImageDataResample.IsEqual(matrix, lattice)
 
 
 def _voxels(image) -> np.ndarray:

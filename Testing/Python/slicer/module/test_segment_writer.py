@@ -238,6 +238,69 @@ def test_a_segment_drawn_on_a_finer_grid_keeps_its_content(segmentation, volume,
     assert found[5, 5:7, 5:7].all()
 
 
+def test_a_segment_resampled_in_the_middle_still_gets_its_slices_on_the_volumes_voxels(segmentation, volume, writer):
+    import slicer
+
+    write(writer, square(5, 9), 4)
+    finer = slicer.vtkOrientedImageData()
+    finer.SetSpacing(0.5, 0.5, 0.5)
+    finer.SetOrigin(-0.25, -0.25, -0.25)
+    finer.SetExtent(0, 51, 0, 59, 0, 23)
+    image, resampled = image_of(segmentation, writer.segmentId), slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, finer, resampled)
+    segmentation.GetSegmentation().GetSegment(writer.segmentId).AddRepresentation(LABELMAP, resampled)
+    write(writer, square(5, 9), 5)
+    writer.end()
+    expected = np.zeros(SHAPE_KJI, bool)
+    expected[4:6] = square(5, 9)
+    np.testing.assert_array_equal(voxels(segmentation, writer.segmentId, volume), expected)
+
+
+def test_a_transform_hardened_in_the_middle_keeps_slices_on_the_volumes_voxels(scene, segmentation, volume):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy([0, -1, 0, 3, 1, 0, 0, 4, 0, 0, 1, 5, 0, 0, 0, 1])
+    parent = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Turned")
+    parent.SetMatrixTransformToParent(matrix)
+    for node in (volume, segmentation):
+        node.SetAndObserveTransformNodeID(parent.GetID())
+    writer = begun(volume, segmentation, new_segment(segmentation))
+    write(writer, square(5, 9), 4)
+    segmentation.HardenTransform()
+    write(writer, square(5, 9), 5)
+    writer.end()
+    expected = np.zeros(SHAPE_KJI, bool)
+    expected[4:6] = square(5, 9)
+    volume.HardenTransform()
+    np.testing.assert_array_equal(voxels(segmentation, writer.segmentId, volume), expected)
+
+
+def test_a_neighbour_on_whose_layer_slicer_puts_the_segment_in_the_middle_is_not_erased(segmentation, volume, writer):
+    write(writer, square(5, 9), 4)
+    other = painted(segmentation, volume, block(9, 12), "other")
+    share_one_layer(segmentation, other, writer.segmentId)
+    before = voxels(segmentation, other, volume)
+    for index in range(12):
+        write(writer, square(5, 9), index)
+    writer.end()
+    np.testing.assert_array_equal(voxels(segmentation, other, volume), before)
+
+
+@pytest.mark.parametrize("label", [300, 70000])
+def test_a_large_label_value_is_no_smaller_one(segmentation, volume, label):
+    from MedSAM2SlicerLib.PackedLabelmap import packSegment, restoreSegment
+
+    segment = new_segment(segmentation)
+    segmentation.GetSegmentation().GetSegment(segment).SetLabelValue(label)
+    writer = begun(volume, segmentation, segment)
+    write(writer, square(5, 9), 4)
+    packed = packSegment(segmentation, segment)
+    restoreSegment(segmentation, segment, packed)
+    assert packSegment(segmentation, segment).isSame(packed)
+    np.testing.assert_array_equal(voxels(segmentation, segment, volume)[4], square(5, 9))
+
+
 def test_content_beyond_the_volume_is_kept(segmentation, volume, add_volume):
     shifted = np.eye(4)
     shifted[:3, 3] = (-20, -20, -6)
