@@ -46,7 +46,10 @@ _CODES: dict[type[EngineError], ExitCode] = {
 }
 
 
-def run_guarded(run: Callable[[], ExitCode], is_debug: bool) -> ExitCode:
+NOT_ENOUGH_MEMORY = "Not enough memory. Close other programs, or choose --device cpu, a smaller volume or a --range."
+
+
+def run_guarded(run: Callable[[], ExitCode], is_debug: bool, memory_advice: str = NOT_ENOUGH_MEMORY) -> ExitCode:
     """Run a command; whatever it raises becomes a line on stderr and an exit code. `is_debug` adds the traceback.
 
     It catches everything: above a command there is only the shell, and a traceback tells its user nothing.
@@ -59,8 +62,7 @@ def run_guarded(run: Callable[[], ExitCode], is_debug: bool) -> ExitCode:
         return _report(str(error), _CODES.get(type(error), ExitCode.INTERNAL), is_debug)
     except Exception as error:
         if is_out_of_memory(error):
-            advice = "Not enough memory. Close other programs, or choose --device cpu, a smaller volume or a --range."
-            return _report(advice, ExitCode.OUT_OF_MEMORY, is_debug)
+            return _report(memory_advice, ExitCode.OUT_OF_MEMORY, is_debug)
         text = f"Internal error: {type(error).__name__}: {error}. Please report it, with the output of --debug."
         return _report(text, ExitCode.INTERNAL, is_debug)
 

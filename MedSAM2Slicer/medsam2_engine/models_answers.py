@@ -35,11 +35,14 @@ class Answer:
     def line(self, as_json: bool) -> str:
         if not as_json:
             return self.text
-        return json.dumps({"end": self.end, **self.facts, "text": self.text}, ensure_ascii=False)
+        return json.dumps({"end": self.end, **self.facts, "text": self.text})
 
 
 def list_as_json() -> str:
-    """Every entry with what this machine adds: whether and where it is, whether it may be downloaded and removed."""
+    """Every entry with what this machine adds: whether and where it is, whether it may be downloaded and removed.
+
+    In plain ASCII: Windows gives a pipe an encoding of its own, in which many a title cannot be written.
+    """
     own = user_models()
     entries = [
         to_jsonable(entry)
@@ -54,7 +57,7 @@ def list_as_json() -> str:
         }
         for entry in all_models()
     ]
-    return json.dumps(entries, indent=2, ensure_ascii=False)
+    return json.dumps(entries, indent=2)
 
 
 def list_as_text() -> str:

@@ -8,12 +8,14 @@ wish to stop after the present step.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import sys
 import threading
 from collections.abc import Callable
 
 NICENESS = 10
+BELOW_NORMAL = 0x4000  # BELOW_NORMAL_PRIORITY_CLASS of the Windows API
 
 
 def never() -> bool:
@@ -21,10 +23,13 @@ def never() -> bool:
 
 
 def step_back() -> None:
-    """Let programs that somebody waits for go first. Windows has no such call; the program that starts it may ask."""
+    """Let programs that somebody waits for go first."""
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(NICENESS)
+    elif hasattr(ctypes, "windll"):
+        kernel = getattr(ctypes, "windll").kernel32  # noqa: B009
+        kernel.SetPriorityClass(ctypes.c_void_p(kernel.GetCurrentProcess()), BELOW_NORMAL)
 
 
 def end_of_input() -> Callable[[], bool]:

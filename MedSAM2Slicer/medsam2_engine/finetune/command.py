@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
 from medsam2_engine.backends.load import framing_of, load_sam2
 from medsam2_engine.device import choose_device, set_thread_policy
-from medsam2_engine.errors import BadRequest, EngineError, UnwritableResult
+from medsam2_engine.errors import BadRequest, EngineError, TooLittleMemory, UnwritableResult, is_out_of_memory
 from medsam2_engine.exit_codes import ExitCode, run_guarded
 from medsam2_engine.finetune.arguments import AUTO, parse_arguments
 from medsam2_engine.finetune.background import end_of_input, never, step_back
@@ -31,8 +30,10 @@ from medsam2_engine.finetune.outcome import Outcome
 from medsam2_engine.finetune.pseudo_labels import with_pseudo_labels
 from medsam2_engine.finetune.report_page import WORST, has_pictures, write_report
 from medsam2_engine.finetune.result_model import CARD_FILE, list_model, require_free_id, write_weights
+from medsam2_engine.finetune.score_file import digest_of, read_scores, write_scores
 from medsam2_engine.finetune.scoring import Mask, Score, Task, score, tasks_of
 from medsam2_engine.finetune.settings import ALL, HEAD, Settings
+from medsam2_engine.finetune.sole_training import sole_training_in
 from medsam2_engine.finetune.splitting import split_by_subject
 from medsam2_engine.finetune.team import Team, find_team
 from medsam2_engine.finetune.telling import AFTER, BEFORE, LABELLING, Telling
@@ -50,6 +51,11 @@ VALIDATIONS = 6  # per training
 SMALL = 20_000_000  # parameters; where a person leaves the choice to us, so small a model learns with all of them
 LENGTHS = (1, 3, 4, 5)
 
+NOT_ENOUGH_MEMORY = (
+    "The memory is not enough. Close other programs, learn from fewer cases, choose a smaller model, or let less of it "
+    "learn (`--train head`). What was learnt until the last checkpoint is kept."
+)
+
 Scored = tuple[Task, Score, Mask]
 IsWanted = Callable[[], bool]
 
@@ -57,7 +63,7 @@ IsWanted = Callable[[], bool]
 def main(argv: Sequence[str]) -> int:
     arguments = parse_arguments(argv)
     telling = Telling(arguments.json)
-    return run_guarded(lambda: _told(arguments, telling), arguments.debug)
+    return run_guarded(lambda: _told(arguments, telling), arguments.debug, NOT_ENOUGH_MEMORY)
 
 
 def _told(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
@@ -67,6 +73,10 @@ def _told(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
             return _run(arguments, telling)
     except EngineError as error:
         telling.failed(error)
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            telling.failed(TooLittleMemory(NOT_ENOUGH_MEMORY))
         raise
 
 
@@ -106,6 +116,13 @@ def _run(arguments: argparse.Namespace, telling: Telling) -> ExitCode:
     plan = _planned(arguments, telling)
     state = arguments.output / "state"
     state.mkdir(parents=True, exist_ok=True)
+    # The others of a team are under the lock of the first.
+    with sole_training_in(state) if team.rank == 0 else nullcontext():
+        return _played(plan, team, state, telling, is_wanted)
+
+
+def _played(plan: _Plan, team: Team, state: Path, telling: Telling, is_wanted: IsWanted) -> ExitCode:
+    arguments = plan.arguments
     tasks = list(tasks_of(plan.validation, arguments.axis))
     training = _training(plan, team, state, tasks[:: max(1, -(-len(tasks) // MOST_TASKS))])
     before = [] if team.rank else _before(plan, state, tasks, telling, is_wanted)
@@ -209,21 +226,18 @@ def _before(
 
     None if somebody wished to stop.
     """
-    kept = state / "before.json"
-    if kept.is_file():
-        return [Score(**item) for item in json.loads(kept.read_text(encoding="utf-8"))]
+    kept, digest = state / "before.json", digest_of(plan.entry, tasks)
+    known = read_scores(kept, digest)
+    if known is not None:
+        return known
     backend = as_backend(load_sam2(plan.entry, plan.base), plan.framing, plan.device)
     scores = []
     for task in telling.phase(BEFORE, tasks):
         if is_wanted():
             return None
         scores.append(score(task, backend)[0])
-    _write_scores(kept, scores)
+    write_scores(kept, digest, scores)
     return scores
-
-
-def _write_scores(path: Path, scores: Sequence[Score]) -> None:
-    path.write_text(json.dumps([vars(item) for item in scores]), encoding="utf-8")
 
 
 def _train(plan: _Plan, training: Training, telling: Telling, is_wanted: IsWanted) -> bool:
@@ -249,7 +263,7 @@ def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequ
     backend = as_backend(training.model, plan.framing, plan.device)
     scored: list[Scored] = [(task, *score(task, backend)) for task in telling.phase(AFTER, tasks)]
     arguments, output = plan.arguments, plan.arguments.output
-    _write_scores(output / "state" / "after.json", [found for _, found, _ in scored])
+    write_scores(output / "state" / "after.json", digest_of(plan.entry, tasks), [found for _, found, _ in scored])
     outcome = Outcome(
         arguments.title or arguments.id,
         plan.entry.title,
@@ -264,9 +278,12 @@ def _finish(plan: _Plan, training: Training, tasks: Sequence[Task], before: Sequ
     )
     card = model_card(outcome)
     (output / CARD_FILE).write_text(card, encoding="utf-8")
-    path = write_weights(output / "model", training.model, plan.settings.trained, plan.base)
+    # An adapter over an adapter would be one over the base alone: both are then laid over it, and the whole is written.
+    form = plan.settings.trained if plan.entry is plan.base else ALL
+    path = write_weights(output / "model", training.model, form, plan.base)
     data = [TrainingData(f"{count} own cases", licence) for licence, count in outcome.licences.items()]
-    list_model(path, arguments.id, outcome.title, plan.base, plan.settings.trained, data, card)
+    base = replace(plan.base, training_data=plan.entry.training_data)
+    list_model(path, arguments.id, outcome.title, base, form, data, card)
     worst = sorted(scored, key=lambda item: item[1].dice)[:WORST]
     page = write_report(output, outcome, output / "state" / LOG_FILE, worst)
     telling.end(

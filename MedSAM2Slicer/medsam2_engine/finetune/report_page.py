@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.util
 import json
@@ -67,8 +68,7 @@ def _table(outcome: Outcome) -> str:
 def _draw_curves(path: Path, log: Path) -> None:
     from matplotlib.figure import Figure
 
-    written = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-    lines: list[dict[str, Any]] = [json.loads(line) for line in written]
+    lines = _lines(log)
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     loss, dice = figure.subplots(1, 2)
     _curve(loss, lines, "loss")
@@ -80,6 +80,15 @@ def _draw_curves(path: Path, log: Path) -> None:
             axes.legend()
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=120)
+
+
+def _lines(log: Path) -> list[dict[str, Any]]:
+    """What can be read of the log; a full disk or a power cut leaves parts of lines."""
+    found = []
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else ():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _curve(axes: Any, lines: Sequence[dict[str, Any]], name: str) -> None:

@@ -70,4 +70,5 @@ class Telling:
 
     def _write(self, **facts: Any) -> None:
         if not self.is_silent:
-            print(json.dumps(facts, ensure_ascii=False), flush=True)
+            # In plain ASCII: Windows gives a pipe an encoding of its own, in which many a name cannot be written.
+            print(json.dumps(facts), flush=True)

@@ -59,7 +59,8 @@ def read_state(folder: Path, digest: str) -> TrainingState | None:
         raise BadRequest(f"{path} is damaged ({error}). Remove it to begin anew.") from error
     if state.digest != digest:
         raise BadRequest(
-            f"{folder} holds a training with other settings or other data. Repeat it as it was, or name another folder."
+            f"{folder} holds a training with other settings or other data, or its cases have changed since. Begin a "
+            "new one, in another folder, or repeat it as it was."
         )
     return state
 

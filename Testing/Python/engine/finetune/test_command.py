@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from medsam2_engine.__main__ import main
-from medsam2_engine.backends.load import load_backend
+from medsam2_engine.backends.load import load_backend, load_sam2
 from medsam2_engine.exit_codes import ExitCode
 from medsam2_engine.finetune import command, memory_need, trainable, training_state
 from medsam2_engine.finetune.cases import read_cases
 from medsam2_engine.finetune.scoring import score, tasks_of
+from medsam2_engine.finetune.sole_training import sole_training_in
 from medsam2_engine.models import find_model
 from training_phantoms import write_pair
 
@@ -65,9 +66,29 @@ def test_low_rank_differences_become_an_adapter_over_an_unchanged_base(case_fold
     assert entry.base == "embedded"
     assert {file.name for file in entry.files} == {"adapter_config.json", "adapter_model.safetensors"}
     assert find_model("embedded").files == before
-    (scored,) = json.loads((case_folder.parent / "out" / "state" / "after.json").read_text())
+    (scored,) = json.loads((case_folder.parent / "out" / "state" / "after.json").read_text())["scores"]
     task = next(task for task in tasks_of(read_cases(case_folder)) if task.case.id == scored["case_id"])
     assert score(task, load_backend("mine", "cpu"))[0].dice == pytest.approx(scored["dice"], abs=0.01)
+
+
+def test_an_adapter_learnt_over_an_adapter_holds_both(case_folder: Path) -> None:
+    pytest.importorskip("peft")
+    for path in case_folder.glob("case[123]*"):
+        path.unlink()  # without a validation the last weights are the best
+    assert finetune(case_folder, "--train", "lora", "--rate", "1e-2") == ExitCode.OK
+    second = [str(case_folder), "-o", str(case_folder.parent / "second"), "--id", "again", "--model", "mine"]
+    assert main(["finetune", *second, "--steps", "1", "--frames", "4", "--train", "lora", "--rate", "1e-9"]) == 0
+    again, first, base = (weights_of(name) for name in ("again", "mine", "embedded"))
+    assert torch.linalg.norm(first - base) > 0.01
+    # Whole models are written in half precision.
+    assert torch.linalg.norm(again - first) < 0.2 * torch.linalg.norm(first - base)
+    assert [data.name for data in find_model("again").training_data[-2:]] == ["1 own cases", "1 own cases"]
+
+
+def weights_of(model_id: str) -> torch.Tensor:
+    entry = find_model(model_id)
+    model = load_sam2(entry, find_model(entry.base) if entry.base else entry)
+    return torch.cat([p.detach().ravel() for _, p in sorted(model.named_parameters())])
 
 
 def test_the_same_command_again_goes_on_and_replaces_its_own_result(case_folder: Path) -> None:
@@ -163,6 +184,71 @@ def test_a_full_disk_is_said_and_not_called_an_error_of_ours(
     said = capsys.readouterr()
     assert "state.pt could not be written" in said.err
     assert json.loads(said.out.splitlines()[-1])["end"] == "unwritable"
+
+
+def test_memory_that_runs_out_is_said_with_advice_for_a_training(
+    case_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(command, "read_cases", full)
+    assert finetune(case_folder, "--json") == ExitCode.OUT_OF_MEMORY
+    said = capsys.readouterr()
+    end = json.loads(said.out.splitlines()[-1])
+    assert end["end"] == "too_little_memory"
+    for text in (end["text"], said.err):
+        assert "Close other programs, learn from fewer cases" in text
+        assert "--range" not in text
+
+
+def test_a_measurement_that_was_cut_short_by_a_full_disk_is_made_again(case_folder: Path) -> None:
+    kept = case_folder.parent / "out" / "state" / "before.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text('[{"case_id": "cas')
+    assert finetune(case_folder) == ExitCode.OK
+    json.loads(kept.read_text())
+
+
+def test_a_case_drawn_anew_before_the_first_checkpoint_is_measured_anew(case_folder: Path) -> None:
+    assert finetune(case_folder) == ExitCode.OK
+    state = case_folder.parent / "out" / "state"
+    earlier = (state / "before.json").read_text()
+    (scored,) = json.loads((state / "after.json").read_text())["scores"]
+    write_pair(case_folder, scored["case_id"], 17)
+    (state / "state.pt").unlink()
+    assert finetune(case_folder) == ExitCode.OK
+    assert (state / "before.json").read_text() != earlier
+
+
+def test_a_line_of_the_log_that_was_cut_short_does_not_cost_the_report(case_folder: Path) -> None:
+    state = case_folder.parent / "out" / "state"
+    state.mkdir(parents=True)
+    (state / "log.jsonl").write_text('{"step": 10, "lo')
+    assert finetune(case_folder) == ExitCode.OK
+    assert (case_folder.parent / "out" / "curves.png").is_file()
+
+
+def test_a_second_process_in_the_folder_of_a_training_is_refused(
+    case_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a second Slicer that was told to go on with it."""
+    state = case_folder.parent / "out" / "state"
+    state.mkdir(parents=True)
+    with sole_training_in(state):
+        assert finetune(case_folder) == ExitCode.BAD_PROMPTS
+    assert "Wait until it has ended, or stop it there" in capsys.readouterr().err
+    assert not (state / "before.json").exists()
+
+
+def test_a_training_whose_cases_were_drawn_anew_is_not_gone_on_with_and_says_why(
+    case_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune(case_folder) == ExitCode.OK
+    for number in range(4):
+        write_pair(case_folder, f"case{number}", 20 + number)
+    assert finetune(case_folder, "--steps", "3") == ExitCode.BAD_PROMPTS
+    assert "its cases have changed since. Begin a new one" in capsys.readouterr().err
 
 
 def test_cases_that_came_later_do_not_disturb_a_training_that_goes_on(case_folder: Path) -> None:
