@@ -17,23 +17,27 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.ApprovedState import approvedIds
+from MedSAM2SlicerLib.ApprovedState import approvedIds, isApproved
 from MedSAM2SlicerLib.CaseFiles import Drawn, lesionPieces, volumePieces
 from MedSAM2SlicerLib.CaseFolder import IMAGE, LABEL, CaseFolder
 from MedSAM2SlicerLib.Geometry import NotALattice, ijkToRas, ijkToSegmentation
 from MedSAM2SlicerLib.InstallPlan import freeBytes
-from MedSAM2SlicerLib.SegmentSlices import readBox
+from MedSAM2SlicerLib.SegmentSlices import latticeOf, readBox
 from MedSAM2SlicerLib.SlowFile import SlowFile
 from MedSAM2SlicerLib.StructureNames import TARGET
 from MedSAM2SlicerLib.VolumeExport import modalityOf
 
-FEWEST_SLICES = 3  # of a lesion, along its longest side; the training asks for them
+FEWEST_SLICES = 3  # of a lesion, along the axis where it has most; the training asks for them
 OWN_DATA = "own data"
 _SAMPLED = 61  # every so many voxels tell one volume from another
 
 
 class NothingToExport(RuntimeError):
     """The sentence says why, and what to do."""
+
+
+class NothingApproved(NothingToExport):
+    """There is nothing to add in this scene."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +69,14 @@ class CaseExport:
             NothingToExport: no lesion of the scene is approved, or there is too little room.
         """
         self._jobs = approvedByVolume(self._chosen)
+        self._leftOut = _withoutVolume(self._chosen)
+        if not self._jobs and self._leftOut:
+            raise NothingToExport(" ".join(self._leftOut))
         if not self._jobs:
-            raise NothingToExport(
+            raise NothingApproved(
                 _("No lesion of this scene is approved yet. Approve those that are right (section Lesions), then add.")
             )
-        needed = sum(slicer.util.arrayFromVolume(volume).nbytes for volume, _lesions in self._jobs)
-        free = freeBytes(self._folder.root)
-        if needed > free:
-            text = _("The cases need {needed:.1f} GB, and {free:.1f} GB are free in {folder}. Choose another folder.")
-            raise NothingToExport(text.format(needed=needed / 1e9, free=free / 1e9, folder=self._folder.root))
+        self._requireRoom()
         self._next()
 
     def stop(self) -> None:
@@ -81,17 +84,41 @@ class CaseExport:
         if self._file is not None:
             self._file.drop()
 
+    def _requireRoom(self) -> None:
+        root = self._folder.root
+        needed = sum(slicer.util.arrayFromVolume(volume).nbytes for volume, _lesions in self._jobs)
+        try:
+            free = freeBytes(root)
+        except OSError as error:
+            text = _("{folder} cannot be reached ({why}). Connect its disk, or choose another folder.")
+            raise NothingToExport(text.format(folder=root, why=error.strerror or error)) from error
+        if needed > free:
+            text = _("The cases need {needed:.1f} GB, and {free:.1f} GB are free in {folder}. Choose another folder.")
+            raise NothingToExport(text.format(needed=needed / 1e9, free=free / 1e9, folder=root))
+
     # ---- one volume after another
 
     def _next(self) -> None:
         while self._jobs:
             volume, lesions = self._jobs.pop(0)
             # The scene may have been closed since.
-            drawn = self._drawn(volume, lesions) if slicer.mrmlScene.IsNodePresent(volume) else []
+            if not slicer.mrmlScene.IsNodePresent(volume):
+                continue
+            drawn = self._drawn(volume, lesions)
+            for twin in self._twinsOf(volume):
+                self._jobs.remove(twin)
+                drawn += self._drawn(*twin)
             if drawn:
                 self._write(volume, drawn)
                 return
         self._end()
+
+    def _twinsOf(self, volume) -> list:
+        """Jobs on the very same voxels, such as on a clone: they belong to the same case."""
+        place = latticeOf(volume)
+        near = [job for job in self._jobs if slicer.mrmlScene.IsNodePresent(job[0]) and latticeOf(job[0]) == place]
+        own = _idOfVolume(volume) if near else ""
+        return [job for job in near if _idOfVolume(job[0]) == own]
 
     def _write(self, volume, drawn: Sequence[Drawn]) -> None:
         voxels, matrix = slicer.util.arrayFromVolume(volume), ijkToRas(volume)
@@ -138,9 +165,12 @@ class CaseExport:
         found = []
         for segmentation, segmentId in lesions:
             segment = segmentation.GetSegmentation().GetSegment(segmentId)
+            # Since then it may have been deleted, or its approval withdrawn.
+            if not (slicer.mrmlScene.IsNodePresent(segmentation) and isApproved(segment)):
+                continue
             why = _whyNot(volume, segmentation)
             start, voxels = ((0, 0, 0), np.zeros((0, 0, 0), bool)) if why else readBox(volume, segmentation, segmentId)
-            if not why and max(voxels.shape) < FEWEST_SLICES:
+            if not why and _slices(voxels) < FEWEST_SLICES:
                 why = _("it has fewer than {count} slices").format(count=FEWEST_SLICES)
             if why:
                 self._leftOut.append(_("{lesion} was left out: {why}.").format(lesion=segment.GetName(), why=why))
@@ -197,6 +227,30 @@ def subjectOf(volume) -> str:
     name = str(hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientIDAttributeName()) or "")
     name = name or str(hierarchy.GetItemUID(patient, constants.GetDICOMUIDName()) or "")
     return f"patient-{hashlib.sha256(name.encode('utf-8')).hexdigest()[:12]}" if name else ""
+
+
+def _withoutVolume(chosen) -> list[str]:
+    """A sentence for every segmentation with approved lesions that belongs to no volume."""
+    text = _(
+        "{segmentation} was left out: nothing says on which volume it was drawn. Choose both in the panel, and add "
+        "again."
+    )
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [
+        text.format(segmentation=node.GetName())
+        for node in nodes
+        if approvedIds(node) and _volumeOf(node, chosen) is None
+    ]
+
+
+def _idOfVolume(volume) -> str:
+    return idOf(slicer.util.arrayFromVolume(volume), ijkToRas(volume))
+
+
+def _slices(voxels: np.ndarray) -> int:
+    """With something on them, along the axis where most have."""
+    others = [tuple(other for other in range(3) if other != along) for along in range(3)]
+    return max(int(np.count_nonzero(voxels.any(axis=axes))) for axes in others)
 
 
 def _volumeOf(segmentation, chosen):

@@ -48,10 +48,15 @@ class CaseFolder:
         self.trainings = root / TRAININGS
 
     def read(self) -> tuple[KeptCase, ...]:
-        """All complete cases by id. A folder that somebody has put there by hand counts as one, too."""
-        if not self.cases.is_dir():
+        """All complete cases by id. A folder that somebody has put there by hand counts as one, too.
+
+        None of them where nobody may look: whoever adds a case is told why.
+        """
+        try:
+            folders = sorted(self.cases.iterdir()) if self.cases.is_dir() else []
+            return tuple(_case(folder) for folder in folders if (folder / LABEL).is_file())
+        except OSError:
             return ()
-        return tuple(_case(folder) for folder in sorted(self.cases.iterdir()) if (folder / LABEL).is_file())
 
     def newCase(self, caseId: str) -> Path:
         """An empty folder to write a case into.
@@ -78,7 +83,13 @@ class CaseFolder:
         shutil.rmtree(earlier, ignore_errors=True)
         if place.exists():
             os.replace(place, earlier)
-        os.replace(folder, place)
+        try:
+            os.replace(folder, place)
+        except OSError:
+            # Windows moves no folder in which somebody, such as a virus scanner, reads.
+            if earlier.exists():
+                os.replace(earlier, place)
+            raise
         shutil.rmtree(earlier, ignore_errors=True)
 
 

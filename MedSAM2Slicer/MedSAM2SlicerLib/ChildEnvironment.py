@@ -83,6 +83,7 @@ def engineEnvironment(machine: HostMachine, packageFolder: Path) -> dict[str, st
     environment = withoutSlicer(machine.startup, machine.slicerHome)
     environment["PYTHONPATH"] = str(packageFolder)
     environment["PYTHONNOUSERSITE"] = "1"
+    environment["PYTHONIOENCODING"] = "utf-8"
     return environment
 
 

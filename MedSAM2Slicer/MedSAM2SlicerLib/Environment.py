@@ -127,6 +127,8 @@ def cleanEnvironment(packageFolder: Path) -> dict[str, str]:
     environment = {str(key): str(startup.value(key)) for key in list(startup.keys()) if not _isForeign(str(key))}
     environment["PYTHONPATH"] = str(packageFolder)
     environment["PYTHONNOUSERSITE"] = "1"
+    # As its lines are read; Windows would give its pipes an encoding of the country's.
+    environment["PYTHONIOENCODING"] = "utf-8"
     # Idle OpenMP threads would otherwise spin and take the cores from Slicer's rendering.
     environment["OMP_WAIT_POLICY"] = "PASSIVE"
     if modelsFolder():

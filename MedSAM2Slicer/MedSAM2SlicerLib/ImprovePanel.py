@@ -17,7 +17,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MedSAM2SlicerLib.CaseExport import CaseExport, ExportEnd, NothingToExport
+from MedSAM2SlicerLib.CaseExport import CaseExport, ExportEnd, NothingApproved, NothingToExport
 from MedSAM2SlicerLib.CaseFolder import CaseFolder, caseFolder, casesText, chooseFolder, chosenFolder
 from MedSAM2SlicerLib.ErrorStyle import showError
 from MedSAM2SlicerLib.ImproveText import (
@@ -250,7 +250,7 @@ class ImprovePanel:
             export.start()
         except NothingToExport as reason:
             self._export = None
-            if without is not None and self.folder.read():
+            if without is not None and isinstance(reason, NothingApproved) and self.folder.read():
                 without()
             else:
                 self._say(str(reason), isError=True)

@@ -51,7 +51,6 @@ class TrainingRecord:
         """Of `medsam2 finetune`."""
         choices = {
             "--id": self.id,
-            "--title": self.title,
             "--model": self.base,
             "--train": self.learns,
             "--steps": str(self.steps),
@@ -59,7 +58,8 @@ class TrainingRecord:
         }
         options = [word for name, value in choices.items() for word in (name, value)]
         place = [str(cases), "--output", str(trainings / self.id)]
-        return [*place, *options, "--background", "--json", "--only", *self.cases]
+        # In one word, since a title may begin with a hyphen.
+        return [*place, *options, f"--title={self.title}", "--background", "--json", "--only", *self.cases]
 
     def at(self, step: int) -> TrainingRecord:
         return replace(self, step=step)
@@ -69,9 +69,13 @@ class TrainingRecord:
 
 
 def latestTraining(trainings: Path) -> Optional[TrainingRecord]:
-    """The one that was written last; None if there is none."""
-    files = [path for path in trainings.glob(f"*/{FILE}") if path.is_file()] if trainings.is_dir() else []
-    found = [_read(path) for path in sorted(files, key=lambda path: path.stat().st_mtime)]
+    """The one that was written last; None if there is none, or if nobody may look."""
+    try:
+        files = [path for path in trainings.glob(f"*/{FILE}") if path.is_file()] if trainings.is_dir() else []
+        files.sort(key=lambda path: path.stat().st_mtime)
+    except OSError:
+        return None
+    found = [_read(path) for path in files]
     records = [record for record in found if record is not None]
     return records[-1] if records else None
 

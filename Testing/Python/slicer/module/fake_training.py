@@ -4,6 +4,7 @@
 {"mode": "refuse", "code": ..., "text": ...}
 {"mode": "die"}        killed after two steps, as by a system that is out of memory
 {"mode": "deaf"}       goes on although its standard input has ended
+{"mode": "fail", "text": ...}  a sentence for people only
 """
 
 import json
@@ -34,6 +35,9 @@ def main():
         say(end=behaviour["code"], text=behaviour["text"])
         print(f"medsam2: {behaviour['text']}", file=sys.stderr)
         return 4
+    if behaviour["mode"] == "fail":
+        print(f"medsam2: {behaviour['text']}", file=sys.stderr)
+        return 1
     return train(output, behaviour)
 
 

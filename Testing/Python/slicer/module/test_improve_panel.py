@@ -284,6 +284,10 @@ def test_what_cannot_be_learnt_from_is_left_out_and_named(desk, patient, scene):
     desk.add()
     assert "1 approved lesions of 1 volumes" in desk.status
     assert "Speck was left out: it has fewer than 3 slices." in desk.status
+    tiny[9, 5:7, 5:7] = 1  # two slices of the engine's, though far apart
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tiny, one.segmentation, speck, one.volume)
+    desk.add()
+    assert "Speck was left out: it has fewer than 3 slices." in desk.status
 
 
 def test_a_folder_that_cannot_be_written_is_said_and_leaves_nothing(desk, patient, monkeypatch):
@@ -304,6 +308,107 @@ def test_a_folder_that_cannot_be_written_is_said_and_leaves_nothing(desk, patien
     assert "No space left on device" in desk.status
     assert "choose another folder" in desk.status
     assert desk.case_folders() == []
+
+
+def test_a_folder_on_a_disk_that_is_not_there_is_said_and_another_can_be_chosen(desk, patient, monkeypatch):
+    """Such as a drive of the department's, away from its network."""
+    from MedSAM2SlicerLib import CaseExport
+
+    def gone(folder):
+        raise FileNotFoundError(2, "The system cannot find the path specified", str(folder))
+
+    patient(1)
+    monkeypatch.setattr(CaseExport, "freeBytes", gone)
+    for press in (desk.add, desk.improve):
+        press()
+        assert "cannot be reached (The system cannot find the path specified)" in desk.status
+    monkeypatch.undo()
+    desk.add()
+    assert desk.status.startswith("1 approved lesions of 1 volumes")
+
+
+def test_a_folder_that_may_not_be_looked_into_counts_as_empty(desk, monkeypatch):
+    is_dir = Path.is_dir
+
+    def refuse(path):
+        if desk.root in path.parents:
+            raise PermissionError(13, "Access is denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    desk.panel.onOpened()
+    assert desk.ui.casesLabel.text == "No case is kept yet."
+
+
+def test_without_room_nothing_starts_on_the_earlier_cases_alone(desk, patient, monkeypatch):
+    from MedSAM2SlicerLib import CaseExport
+
+    for seed in (1, 2):
+        patient(seed)
+    desk.add()
+    monkeypatch.setattr(CaseExport, "freeBytes", lambda folder: 100)
+    desk.improve()
+    assert "0.0 GB are free" in desk.status
+    assert desk.shown() == ["add", "improve"]
+
+
+def test_a_case_that_cannot_be_replaced_stays_as_it_was(desk, patient, monkeypatch):
+    """Windows refuses to move a folder while a virus scanner reads in it."""
+    from MedSAM2SlicerLib import CaseFolder
+
+    patient(1)
+    desk.add()
+    (kept,) = desk.case_folders()
+    before = (kept / "meta.json").read_text()
+    replace = os.replace
+
+    def refuse(source, target):
+        if Path(source).parent.name == "unfinished" and not str(source).endswith("earlier"):
+            raise PermissionError(13, "Access is denied")
+        replace(source, target)
+
+    monkeypatch.setattr(CaseFolder.os, "replace", refuse)
+    desk.add()
+    assert "Access is denied" in desk.status
+    assert (kept / "meta.json").read_text() == before
+
+
+def test_a_lesion_deleted_or_withdrawn_while_others_are_copied_is_no_case(desk, patient):
+    from MedSAM2SlicerLib.LesionTable import EDITED, setState
+
+    patient(1)
+    later, last = patient(2), patient(3)
+    desk.ui.addButton.click()
+    later.segmentation.GetSegmentation().RemoveAllSegments()
+    setState(last.segmentation, last.segmentation.GetSegmentation().GetNthSegmentID(0), EDITED)
+    desk.rest()
+    assert desk.status == "1 approved lesions of 1 volumes are in the folder."
+    assert desk.shown() == ["add", "improve"]
+
+
+def test_lesions_on_a_clone_of_a_volume_belong_to_the_same_case(desk, patient):
+    patient(1, ("GTVp",))
+    patient(1, ("Liver",))
+    desk.add()
+    assert desk.status == "2 approved lesions of 1 volumes are in the folder."
+    assert desk.ui.casesLabel.text == "Cases: 1, patients: 1. GTVp (1), Liver (1)."
+
+
+def test_approved_lesions_of_which_nothing_says_the_volume_are_named(desk, patient):
+    """Such as of a segmentation that came from a file."""
+    one, other = patient(1), patient(2)
+    role = one.segmentation.GetReferenceImageGeometryReferenceRole()
+    other.segmentation.SetNodeReferenceID(role, None)
+    desk.add()
+    sentence = "of 2 was left out: nothing says on which volume it was drawn. Choose both in the panel, and add again."
+    assert desk.status == f"1 approved lesions of 1 volumes are in the folder. {sentence}"
+    one.segmentation.SetNodeReferenceID(role, None)
+    desk.add()
+    assert "No lesion of this scene is approved" not in desk.status
+    assert "of 1 was left out" in desk.status
+    desk.chosen.volumeNode, desk.chosen.segmentationNode = one.volume, one.segmentation
+    desk.add()
+    assert desk.status.startswith("1 approved lesions of 1 volumes")
 
 
 def test_another_folder_has_other_cases(desk, patient, tmp_path):
@@ -475,6 +580,27 @@ def test_too_little_memory_is_a_sentence_without_a_command(desk, patient):
     desk.rest()
     assert desk.status == "This training needs about 9.1 GB, but only 2.0 GB are free. Close other programs."
     assert desk.shown() == ["add", "improve", "goOn"]
+
+
+def test_a_name_may_begin_with_a_hyphen(desk, patient):
+    patient(1)
+    patient(2)
+    desk.ui.nameEdit.text = "-  Müller's “best”"
+    desk.start()
+    desk.wait(lambda: desk.ui.progressBar.value >= 1)
+    (call,) = desk.calls()
+    assert "--title=-  Müller's “best”" in call
+
+
+def test_a_sentence_of_the_engines_is_read_as_it_was_written(desk, patient, monkeypatch):
+    """Windows gives the pipes of a Python an encoding of its own."""
+    patient(1)
+    patient(2)
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    desk.behave("fail", text="C:/Users/Müller cannot be written to.")
+    desk.start()
+    desk.rest()
+    assert desk.status == "The training failed: C:/Users/Müller cannot be written to."
 
 
 def test_missing_packages_are_offered(desk, patient):
