@@ -34,6 +34,7 @@ from MedSAM2SlicerLib.Shortcuts import Shortcuts
 from MedSAM2SlicerLib.ShortcutsPanel import SETTINGS_TITLE, ShortcutsPanel
 from MedSAM2SlicerLib.ShortcutsSettings import addShortcutsSettings
 from MedSAM2SlicerLib.SliceStripPanel import SliceStripPanel
+from MedSAM2SlicerLib.UnfinishedChange import takeBackUnfinished
 from MedSAM2SlicerLib.WindowChoice import promptNodes, windowOfRequest
 from MedSAM2SlicerLib.WindowPanel import WindowPanel
 
@@ -207,6 +208,8 @@ class MedSAM2SlicerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._parameters = self.logic.getParameterNode()
             self._observeParameters()
             self.controller.onSceneImported(self._parameters)
+        else:
+            takeBackUnfinished()
         self.panel.setParameters(self._parameters)
         self.engineSection.setParameters(self._parameters)
         self.windowPanel.setParameters(self._parameters)
@@ -335,8 +338,15 @@ def callOnceStarted(slot):
 
 def onStartupCompleted():
     registerSampleCases(str(Path(__file__).resolve().parent / "Resources" / "Icons"))
+    slicer.mrmlScene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, onSceneImported)
     if MedSAM2Slicer.shortcutsSettings is None:
         MedSAM2Slicer.shortcutsSettings = addShortcutsSettings(SETTINGS_TITLE, onKeysChosen, installedShortcuts)
+
+
+def onSceneImported(_scene, _event):
+    """Before anybody edits what a scene holds. Once there is a panel, it sees to that."""
+    if moduleWidget() is None:
+        takeBackUnfinished()
 
 
 def onKeysChosen():

@@ -101,6 +101,8 @@ def segmentsOfScene(chosenNode) -> list[tuple[object, str, str]]:
 
 def shownSlices(volumeNode) -> list[tuple[str, str, int]]:
     """View, axis and index of the slices of the volume that the slice views show, each slice once."""
+    if volumeNode.GetImageData() is None:
+        return []
     frame, found = VolumeFrame(volumeNode), []
     for node in sliceViewNodes():
         matrix = node.GetSliceToRAS()

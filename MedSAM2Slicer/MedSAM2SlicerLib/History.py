@@ -92,7 +92,7 @@ class History:
             self._add(title, State(prompts, None, tagsBefore), State(prompts, None, self._tags()))
 
     def editedElsewhere(self, title: str, place: SegmentStates, before: PackedLabelmap, tagsBefore: Texts) -> None:
-        """Any segment was changed by hand while the module was left."""
+        """Any segment was changed while it was not the chosen one, or while the module was left."""
         prompts = recordsOf(place.volumeNode, place.segmentationNode, place.segmentId)
         after = packSegment(place.segmentationNode, place.segmentId)
         states = State(prompts, before, tagsBefore), State(prompts, after, textsOf(place.segment))

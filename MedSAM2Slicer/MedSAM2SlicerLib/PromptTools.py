@@ -163,6 +163,8 @@ def inView(view: SliceView, positions: list[Position], volumeNode) -> tuple[np.n
                 "This view shows {shown}, but the prompt is for {chosen}. Choose the volume that you want to segment."
             ).format(shown=view.shownVolumeName() or _("no volume"), chosen=volumeNode.GetName())
         )
+    if volumeNode.GetImageData() is None:
+        raise Refused(_("{volume} has no voxels. Choose another volume.").format(volume=volumeNode.GetName()))
     if len(view.slicesUnder(positions)) > 1:
         raise Refused(_("The line goes from one slice of the light box to another. Draw it on one of them."))
     points_world = view.worldAt(positions)

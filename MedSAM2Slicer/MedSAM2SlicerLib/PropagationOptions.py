@@ -94,7 +94,12 @@ def shownSlice(volumeNode, axis: str) -> Optional[int]:
 
 
 def sliceShownBy(sliceNode, volumeNode) -> Optional[tuple[str, int]]:
-    """Axis and index of the plane of the volume that a view shows, which may lie beyond its last slice."""
+    """Axis and index of the plane of the volume that a view shows, which may lie beyond its last slice.
+
+    A volume has no voxels yet while the scene that it comes with is read.
+    """
+    if volumeNode.GetImageData() is None:
+        return None
     frame, matrix = VolumeFrame(volumeNode), sliceNode.GetSliceToRAS()
     centre_world = np.array([[matrix.GetElement(row, 3) for row in range(3)]])
     axis = frame.sliceAxisAlong(viewNormal(sliceNode), centre_world[0])

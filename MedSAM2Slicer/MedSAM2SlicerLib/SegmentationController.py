@@ -45,6 +45,8 @@ from MedSAM2SlicerLib.Propagating import Propagating
 from MedSAM2SlicerLib.Readiness import Readiness
 from MedSAM2SlicerLib.Remedy import Remedy
 from MedSAM2SlicerLib.SegmentChoice import SegmentChoice
+from MedSAM2SlicerLib.SegmentStates import SegmentStates
+from MedSAM2SlicerLib.SegmentTags import textsOf
 from MedSAM2SlicerLib.Toolbox import Toolbox
 from MedSAM2SlicerLib.UndoStack import Change
 from MedSAM2SlicerLib.UnfinishedChange import takeBackUnfinished
@@ -367,17 +369,29 @@ class SegmentationController:
             self.runs.forgetVolume()
             self.history.clear()
         self.choice.parameters = parameters
-        if parameters is not None:
-            takeBackUnfinished()
-        self._followPrompts()
         self.news.say("")
+        if parameters is not None:
+            self._takeBackUnfinished()
+        self._followPrompts()
 
     def onSceneImported(self, parameters) -> None:
-        """Nodes were added to the scene; what is under way goes on."""
+        """Nodes were added to the scene; what is under way goes on, whatever they say is chosen."""
         self.choice.parameters = parameters
         writer = self._change.writer
-        takeBackUnfinished(exceptFor=writer.segmentationNode if writer is not None else None)
+        if writer is not None and writer.isPossible():
+            self.choice.chooseAll(writer.volumeNode, writer.segmentationNode, writer.segmentId)
+        self._takeBackUnfinished(exceptFor=writer.segmentationNode if writer is not None else None)
         self._followPrompts()
+
+    def _takeBackUnfinished(self, exceptFor=None) -> None:
+        """A hand may have edited such a segment before the module was opened: that can be had again."""
+        for one in takeBackUnfinished(exceptFor):
+            if self.choice.volumeNode is not None and not self.isPropagating:
+                place = SegmentStates(self.choice.volumeNode, one.segmentationNode, one.segmentId)
+                title = _("unfinished change")
+                self.history.editedElsewhere(title, place, one.found, textsOf(place.segment))
+                text = _("{lesion} was saved in the middle of a change, which was taken back. Ctrl+Z brings it back.")
+                self.news.say(text.format(lesion=place.segment.GetName()))
 
     def _followPrompts(self) -> None:
         """Prompts that came with a scene are moved by hand like those made here."""

@@ -11,6 +11,7 @@ import base64
 import binascii
 import json
 import zlib
+from dataclasses import dataclass
 from typing import Optional
 
 import slicer
@@ -41,25 +42,36 @@ def clearNotes(segmentationNode, segmentId: str) -> None:
             segment.RemoveTag(tag)
 
 
-def takeBackUnfinished(exceptFor=None) -> int:
-    """In all segmentations of the scene but one; returns in how many segments there was something to take back."""
-    found = 0
+@dataclass(frozen=True)
+class TakenBack:
+    """A segment that was put back; `found` is what it held, which a hand may have edited since the note was made."""
+
+    segmentationNode: object
+    segmentId: str
+    found: PackedLabelmap
+
+
+def takeBackUnfinished(exceptFor=None) -> list[TakenBack]:
+    """In all segmentations of the scene but one; returns the segments that are others now."""
+    taken = []
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if node is not exceptFor:
-            found += sum(_takeBack(node, segmentId) for segmentId in node.GetSegmentation().GetSegmentIDs())
-    return found
+            taken += [_takeBack(node, segmentId) for segmentId in node.GetSegmentation().GetSegmentIDs()]
+    return [one for one in taken if one is not None]
 
 
-def _takeBack(segmentationNode, segmentId: str) -> bool:
+def _takeBack(segmentationNode, segmentId: str) -> Optional[TakenBack]:
     segment = _segment(segmentationNode, segmentId)
     before, look = _packedOf(_tagOf(segment, BEFORE_TAG)), _tagOf(segment, LOOK_TAG)
     clearNotes(segmentationNode, segmentId)
     display = segmentationNode.GetDisplayNode()
     if look and display is not None:
         lookOfText(look).putOn(display, segmentId)
-    if before is not None:
-        restoreSegment(segmentationNode, segmentId, before)
-    return before is not None
+    if before is None:
+        return None
+    found = packSegment(segmentationNode, segmentId)
+    restoreSegment(segmentationNode, segmentId, before)
+    return None if found.isSame(before) else TakenBack(segmentationNode, segmentId, found)
 
 
 def _textOf(packed: PackedLabelmap) -> str:

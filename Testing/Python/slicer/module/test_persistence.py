@@ -66,6 +66,12 @@ def saved_and_loaded(module, path, app):
     module.volume = module.parameters.volume
 
 
+def voxels_of(segmentation, segment, volume):
+    import slicer
+
+    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment, volume)
+
+
 def fills(module):
     display = module.parameters.segmentation.GetDisplayNode()
     return display.GetSegmentOpacity2DFill(module.parameters.segmentId)
@@ -154,6 +160,82 @@ def test_reloading_the_module_takes_a_preview_out_of_the_segment(shown, ball, mo
     assert not again.controller.hasPreview
     assert len(again.controller.promptNodes()) == 1
     assert again.controller.canPropagate
+
+
+def test_a_preview_in_the_file_is_taken_back_before_the_module_is_entered(shown, ball, mouse, wait_until, mrb, app):
+    import slicer
+
+    before = painted(shown, ball)
+    segment = shown.parameters.segmentId
+    preview(shown, mouse, wait_until)
+    assert slicer.util.saveScene(mrb)
+    shown.leave()
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(mrb)
+    node = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")[0]
+    volume = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0]
+    np.testing.assert_array_equal(voxels_of(node, segment, volume), before)
+
+
+def test_without_a_panel_a_preview_in_the_file_is_taken_back_too(shown, ball, mouse, wait_until, mrb, app, monkeypatch):
+    import sys
+
+    import slicer
+
+    before = painted(shown, ball)
+    node, segment = shown.parameters.segmentation, shown.parameters.segmentId
+    from MedSAM2SlicerLib.UnfinishedChange import noteBefore
+
+    noteBefore(node, segment)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(np.ones(ball.shape, np.uint8), node, segment, shown.volume)
+    file = sys.modules["MedSAM2Slicer"]
+    file.onSceneImported(slicer.mrmlScene, None)
+    assert shown.mask(shown.volume).all()
+    monkeypatch.setattr(file, "moduleWidget", lambda: None)
+    file.onSceneImported(slicer.mrmlScene, None)
+    np.testing.assert_array_equal(shown.mask(shown.volume), before)
+
+
+def test_what_a_hand_has_edited_since_the_note_can_be_had_again(shown, ball):
+    import slicer
+
+    from MedSAM2SlicerLib.UnfinishedChange import noteBefore
+
+    before = painted(shown, ball)
+    node, segment = shown.parameters.segmentation, shown.parameters.segmentId
+    noteBefore(node, segment)
+    edited = np.zeros(ball.shape, np.uint8)
+    edited[2:18, 3:30, 3:30] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(edited, node, segment, shown.volume)
+    slicer.util.reloadScriptedModule("MedSAM2Slicer")
+    again = slicer.modules.MedSAM2SlicerWidget
+    np.testing.assert_array_equal(voxels_of(node, segment, shown.volume), before)
+    assert "Ctrl+Z" in again.controller.message
+    again.controller.undo()
+    np.testing.assert_array_equal(voxels_of(node, segment, shown.volume), edited)
+
+
+def test_a_scene_added_during_a_propagation_leaves_it_in_its_own_lesion(shown, fake_engine, mouse, wait_until, mrb):
+    import slicer
+
+    shown.engine.environment = fake_engine("slow")
+    preview(shown, mouse, wait_until)
+    propagate(shown, wait_until)
+    assert slicer.util.saveScene(mrb)
+    worked, lesion = shown.parameters.segmentation, shown.parameters.segmentId
+    slicer.modules.MedSAM2SlicerWidget.controller.propagateAnew()
+    wait_until(lambda: shown.controller.progress.done >= 2)
+    slicer.util.loadScene(mrb)
+    assert shown.controller.isPropagating
+    wait_until(idle(shown))
+    assert "Done" in shown.controller.message, shown.controller.message
+    assert (shown.parameters.segmentation, shown.parameters.segmentId) == (worked, lesion)
+    added = [node for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if node is not worked]
+    assert len(added) == 1
+    after = voxels_of(added[0], lesion, shown.volume)
+    shown.controller.undo()
+    shown.controller.undo()
+    np.testing.assert_array_equal(voxels_of(added[0], lesion, shown.volume), after)
 
 
 def test_a_note_that_cannot_be_read_changes_nothing(shown, ball, mrb, app):

@@ -166,3 +166,16 @@ def test_opening_the_module_brings_no_torch_and_no_dialog(module, app):
     assert [widget for widget in new if widget.inherits("QDialog")] == []
     assert qt.QApplication.activeModalWidget() is None
     assert not {"torch", "medsam2_engine"} & set(sys.modules)
+
+
+def test_a_volume_without_voxels_is_said_to_have_none(module, scene, mouse, add_volume, ball, wait_until):
+    other = add_volume(ball)
+    module.show(other)
+    empty = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Nothing")
+    module.show(empty)
+    module.ui.fromSegmentButton.menu().aboutToShow.emit()
+    module.controller.setBoxArmed(True)
+    mouse.drag("Red", other, (10, 8, 10), (34, 32, 10))
+    wait_until(lambda: not module.controller.isBusy)
+    assert "Nothing has no voxels" in module.controller.message
+    assert module.parameters.segmentation is None
