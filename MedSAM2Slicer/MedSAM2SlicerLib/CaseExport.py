@@ -9,7 +9,7 @@ import hashlib
 import re
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Callable, Optional
 
@@ -37,7 +37,15 @@ class NothingToExport(RuntimeError):
 
 
 class NothingApproved(NothingToExport):
-    """There is nothing to add in this scene."""
+    """There is nothing to add in this scene; `leftOut` says what was approved and cannot be added, if there is that."""
+
+    def __init__(self, sentence: str, leftOut: str = "") -> None:
+        super().__init__(sentence)
+        self.leftOut = leftOut
+
+
+class _VoxelsChanged(OSError):
+    """The sentence says whose, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +78,12 @@ class CaseExport:
         """
         self._jobs = approvedByVolume(self._chosen)
         self._leftOut = _withoutVolume(self._chosen)
-        if not self._jobs and self._leftOut:
-            raise NothingToExport(" ".join(self._leftOut))
         if not self._jobs:
-            raise NothingApproved(
-                _("No lesion of this scene is approved yet. Approve those that are right (section Lesions), then add.")
+            leftOut = " ".join(self._leftOut)
+            nothing = _(
+                "No lesion of this scene is approved yet. Approve those that are right (section Lesions), then add."
             )
+            raise NothingApproved(leftOut or nothing, leftOut)
         self._requireRoom()
         self._next()
 
@@ -136,7 +144,7 @@ class CaseExport:
         def finish() -> None:
             self._finish(caseId, meta, len(drawn))
 
-        self._start(folder / IMAGE, volumePieces(voxels, matrix), writeLesions)
+        self._start(folder / IMAGE, _whileUnchanged(volume, volumePieces(voxels, matrix)), writeLesions)
 
     def _start(self, path, pieces, onDone: Callable[[], None]) -> None:
         self._file = SlowFile(path, pieces, onDone, self._fail)
@@ -159,6 +167,7 @@ class CaseExport:
         self._jobs = []
         text = _("The case could not be written into {folder} ({why}). Free some space, or choose another folder.")
         sentence = text.format(folder=self._folder.root, why=error.strerror or error)
+        sentence = str(error) if isinstance(error, _VoxelsChanged) else sentence
         self._onEnded(ExportEnd(self._written.lesions, self._written.volumes, sentence, True))
 
     def _drawn(self, volume, lesions: Sequence[tuple[object, str]]) -> list[Drawn]:
@@ -227,6 +236,23 @@ def subjectOf(volume) -> str:
     name = str(hierarchy.GetItemAttribute(patient, constants.GetDICOMPatientIDAttributeName()) or "")
     name = name or str(hierarchy.GetItemUID(patient, constants.GetDICOMUIDName()) or "")
     return f"patient-{hashlib.sha256(name.encode('utf-8')).hexdigest()[:12]}" if name else ""
+
+
+def _whileUnchanged(volume, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces of a volume's file.
+
+    Raises:
+        _VoxelsChanged: somebody writes into the very voxels that are being read.
+    """
+    scalars = volume.GetImageData().GetPointData().GetScalars()
+    stamp = scalars.GetMTime()
+    while scalars.GetMTime() == stamp:
+        piece = next(pieces, None)
+        if piece is None:
+            return
+        yield piece
+    text = _("The voxels of {volume} changed while they were copied. Add the cases again.")
+    raise _VoxelsChanged(text.format(volume=volume.GetName()))
 
 
 def _withoutVolume(chosen) -> list[str]:

@@ -119,7 +119,7 @@ class ImprovePanel:
 
     def onImproveClicked(self) -> None:
         """With what this scene has to add, if it has something."""
-        self._startExport(lambda end: self._ask() if not end.isError else None, self._ask)
+        self._startExport(lambda end: self._ask(end.sentence) if not end.isError else None, self._ask)
 
     def onExported(self, end: ExportEnd) -> None:
         self._export = None
@@ -174,10 +174,11 @@ class ImprovePanel:
             record = record.at(int(end.facts.get("step", record.step)))
         elif end.kind == MISSING_PACKAGES:
             self._needsParts = True
-        self._keep(record)
+        isKept = self._keep(record)
         if end.kind == TRAINED:
             self.onListed()
-        self._showRecord()
+        if isKept:
+            self._showRecord()
         if end.sentence:
             self._say(end.sentence, isError=True)
         self.update()
@@ -237,8 +238,11 @@ class ImprovePanel:
         command.onTold = self.onTold
         command.onEnded = self.onEnded
 
-    def _startExport(self, then: Callable[[ExportEnd], None], without: Optional[Callable[[], None]] = None) -> None:
-        """`without` is what to do in a scene that has nothing to add, if that is no mistake."""
+    def _startExport(self, then: Callable[[ExportEnd], None], without: Optional[Callable[[str], None]] = None) -> None:
+        """`without` is what to do in a scene that has nothing to add, if that is no mistake.
+
+        It hears what was left out, as a sentence.
+        """
 
         def ended(end: ExportEnd) -> None:
             self.onExported(end)
@@ -251,7 +255,7 @@ class ImprovePanel:
         except NothingToExport as reason:
             self._export = None
             if without is not None and isinstance(reason, NothingApproved) and self.folder.read():
-                without()
+                without(reason.leftOut)
             else:
                 self._say(str(reason), isError=True)
         if self._export is not None:
@@ -259,7 +263,8 @@ class ImprovePanel:
             self._say(_("Copying the approved lesions and their volumes…"))
         self.update()
 
-    def _ask(self) -> None:
+    def _ask(self, said: str = "") -> None:
+        """`said` stays to be read beside the question."""
         cases = self.folder.read()
         why = whyNot(cases)
         if why:
@@ -270,7 +275,7 @@ class ImprovePanel:
         self.ui.confirmationTitle.text = text.title
         self.ui.confirmationText.text = "\n".join(text.lines)
         self.ui.agreeButton.text = text.accept
-        self._say("")
+        self._say(said)
         self.update()
 
     def _newRecord(self, cases: tuple[str, ...]) -> TrainingRecord:

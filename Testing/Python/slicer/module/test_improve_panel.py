@@ -430,6 +430,22 @@ def test_a_scene_closed_while_its_cases_are_copied_ends_the_copying(desk, patien
     assert desk.status.startswith("1 approved lesions of 1 volumes")
 
 
+def test_voxels_that_change_while_they_are_copied_are_no_case(desk, patient):
+    """Half of the one image and half of the other would be learnt from."""
+    import slicer
+
+    one = patient(1)
+    desk.ui.addButton.click()
+    desk.wait(lambda: list((desk.root / "unfinished").glob("*/image.nrrd.part")))
+    slicer.util.arrayFromVolume(one.volume)[:] = 0
+    slicer.util.arrayFromVolumeModified(one.volume)
+    desk.rest()
+    assert desk.status == "The voxels of CT 1 changed while they were copied. Add the cases again."
+    assert desk.case_folders() == []
+    desk.add()
+    assert desk.status.startswith("1 approved lesions of 1 volumes")
+
+
 def test_copying_a_large_volume_never_holds_slicer_up(desk, add_volume, app):
     import time
 
@@ -470,6 +486,28 @@ def test_what_would_be_learnt_from_is_shown_before_it_starts(desk, patient):
     desk.ui.declineButton.click()
     assert desk.calls() == []
     assert desk.shown() == ["add", "improve"]
+
+
+def test_what_was_left_out_is_still_said_beside_the_question(desk, patient):
+    for seed in (1, 2):
+        patient(seed)
+    other = patient(3)
+    other.segmentation.SetNodeReferenceID(other.segmentation.GetReferenceImageGeometryReferenceRole(), None)
+    desk.improve()
+    assert desk.shown() == ["agree", "decline"]
+    assert "of 3 was left out: nothing says on which volume it was drawn." in desk.status
+
+
+def test_a_scene_of_which_all_is_left_out_does_not_keep_from_training_on_the_earlier_cases(desk, patient, scene):
+    for seed in (1, 2):
+        patient(seed)
+    desk.add()
+    scene.Clear(0)
+    other = patient(3)
+    other.segmentation.SetNodeReferenceID(other.segmentation.GetReferenceImageGeometryReferenceRole(), None)
+    desk.improve()
+    assert desk.shown() == ["agree", "decline"]
+    assert "of 3 was left out" in desk.status
 
 
 def test_a_training_shows_how_far_it_is_and_what_it_takes(desk, patient):
@@ -562,6 +600,22 @@ def test_a_result_that_is_no_better_is_not_praised(desk, patient):
     desk.start()
     desk.rest()
     assert desk.status.endswith("It is no better: more cases may help.")
+
+
+def test_an_end_that_cannot_be_noted_is_said_and_the_result_can_be_used(desk, patient, monkeypatch):
+    from MedSAM2SlicerLib.TrainingRecord import TrainingRecord
+
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    patient(1)
+    patient(2)
+    desk.ui.durationSelector.setCurrentIndex(0)
+    desk.start()
+    monkeypatch.setattr(TrainingRecord, "write", full)
+    desk.rest()
+    assert "(No space left on device). Choose another folder, or free some space." in desk.status
+    assert "use" in desk.shown()
 
 
 def test_one_patient_is_not_enough_and_the_sentence_says_why(desk, patient):
