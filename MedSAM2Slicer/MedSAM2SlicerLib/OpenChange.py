@@ -45,6 +45,10 @@ class OpenChange:
         self.writer.write(event.axis, event.slice, event.region)
         return True
 
+    def isTouched(self) -> bool:
+        """Whether somebody else has changed the segment since the last slice was written."""
+        return self.writer is not None and self.writer.isPossible() and self.writer.isTouched()
+
     def startOver(self) -> None:
         """As it was when it was opened."""
         self.writer.revert()

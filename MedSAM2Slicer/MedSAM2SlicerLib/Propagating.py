@@ -164,6 +164,8 @@ class Propagating:
         self._runs.propagate(question, self._onMask, self._onRepeated, self._onEnd)
 
     def _onMask(self, event: MaskChanged) -> None:
+        if self._change.isTouched():
+            self._propagation.keepHandEdits()
         if self._propagation.onMask(event) and not self._change.write(event):
             self._previewing.stop()
             self._news.say(_("The segment was deleted; the computation was stopped."), isError=True)
@@ -176,6 +178,9 @@ class Propagating:
         propagation = self._propagation
         if isinstance(end, Done):
             self._onStepDone(propagation, end)
+        elif propagation.edited:
+            self._finish(propagation)
+            self._news.sayEnd(end, lambda: self.start(self._isEverything))
         else:
             self._putBack(self._change.take(), propagation)
             self._previewing.reopen()
@@ -187,6 +192,8 @@ class Propagating:
             self._previewing.reopen()
             self._news.say(Sentences.nothingFound(), isError=True)
             return
+        if self._change.isTouched():
+            propagation.keepHandEdits()
         propagation.onStepDone(self._change.writer, end)
         if not propagation.isDone:
             self._ask()

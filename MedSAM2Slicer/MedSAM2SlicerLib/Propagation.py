@@ -1,7 +1,8 @@
 """One propagation under way: its requests one after the other, and what came of them.
 
 It writes through the open change only, never to a slice that is kept and never outside the slices of its request. What
-it has written is remembered, so that a lost worker costs the request that was under way and nothing before it.
+it has written is remembered, so that a lost worker costs the request that was under way and nothing before it; and so
+that slices which a hand edits meanwhile are known, and kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from medsam2_protocol.masks import EMPTY_REGION, MaskRegion
 from medsam2_protocol.messages import Done, MaskChanged
 from MedSAM2SlicerLib.EngineRuns import Question
 from MedSAM2SlicerLib.PropagationPlan import Plan, Step, keptNow
+from MedSAM2SlicerLib.SegmentSlices import markOf
 from MedSAM2SlicerLib.SegmentStates import SegmentStates, keptMasks
 from MedSAM2SlicerLib.SliceStates import Evidence, Slices, SliceStates
 
@@ -33,6 +35,8 @@ class Propagation:
         self._regions: dict[tuple[str, int], MaskRegion] = {}  # of this step
         self._written: dict[tuple[str, int], MaskRegion] = {}  # of the steps before
         self._isReplaying = False
+        self._marks: dict[int, int] = {}  # of the slices when the step began
+        self.edited: Slices = frozenset()
 
     @property
     def isDone(self) -> bool:
@@ -68,8 +72,11 @@ class Propagation:
     def question(self) -> Question:
         """The next request; what the segment holds now is what stands."""
         self._kept = keptNow(self.plan, self.step, self.states)
+        self._kept |= self.edited
         self._came, self._regions, self._provisional = {}, {}, set()
-        masks = keptMasks(self.place.masks(), self.plan.axis, self._kept)
+        held = self.place.masks()
+        self._marks = held.marks(self.plan.axis)
+        masks = keptMasks(held, self.plan.axis, self._kept)
         return Question(self.plan.prompts, self.plan.axis, self.step.reach, masks, self.step.corrected)
 
     def onMask(self, event: MaskChanged) -> bool:
@@ -84,10 +91,22 @@ class Propagation:
         self._regions[event.axis, event.slice] = event.region
         return True
 
+    def keepHandEdits(self) -> None:
+        """Slices that hold something else than they were left with stand from now on."""
+        expected = dict(self._marks)
+        for (axis, index), region in self._regions.items():
+            if axis == self.plan.axis:
+                expected.pop(index, None)
+                expected.update({} if region.is_empty else {index: markOf(region)})
+        now = self.place.masks().marks(self.plan.axis)
+        self.edited |= {index for index in {*now, *expected} if now.get(index) != expected.get(index)}
+        self._kept |= self.edited
+
     def onRepeated(self, writer) -> None:
         """The segment is as it was at the beginning, and the request is asked again."""
         self._came, self._regions, self._provisional = {}, {}, set()
         self._replay(writer)
+        self._marks = self.place.masks().marks(self.plan.axis)
 
     def onStepDone(self, writer, end: Done) -> None:
         """Slices of an earlier propagation that this one did not reach are cleared."""
@@ -107,8 +126,9 @@ class Propagation:
         """With what the segment holds now, also in the midst of it."""
         marks = self.place.masks().marks(self.plan.axis)
         if not self.isDone:
-            return replace(self._after(set()), marks=marks)
-        return replace(self.states, marks=marks, settings=self.plan.settings, pending=frozenset())
+            return replace(self._after(set()), marks=marks).withHandEdits(self.edited, marks)
+        states = replace(self.states, marks=marks, settings=self.plan.settings, pending=frozenset())
+        return states.withHandEdits(self.edited, marks)
 
     def _after(self, cleared: set[int]) -> SliceStates:
         plan = self.plan

@@ -75,6 +75,11 @@ def latticeOf(volumeNode) -> int:
     return zlib.crc32(f"{rows.tolist()}{tuple(volumeNode.GetImageData().GetDimensions())}".encode("ascii"))
 
 
+def markOf(region: MaskRegion) -> int:
+    """Of a region that holds something, as it would be in a segment."""
+    return _mark(region.start_kji, region.voxels())
+
+
 def _mark(start: Start, voxels: np.ndarray) -> int:
     """Of a slice that holds something."""
     box = tight_box(voxels)

@@ -106,6 +106,10 @@ class SegmentWriter:
         self._put(before)
         return True
 
+    def isTouched(self) -> bool:
+        """Whether somebody else has put something in place of what was written last."""
+        return self._before is not None and self._fingerprint() != self._written
+
     def isPossible(self) -> bool:
         """Whether segmentation and segment still are in the scene."""
         node = self.segmentationNode
@@ -234,6 +238,7 @@ def prepareSegmentation(segmentationNode, volumeNode) -> None:
     if segmentationNode.GetSegmentation().GetNumberOfSegments() > 0:
         return
     segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.GetSegmentation().SetSourceRepresentationName(LABELMAP)
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     parent = volumeNode.GetParentTransformNode()
     segmentationNode.SetAndObserveTransformNodeID(parent.GetID() if parent is not None else None)

@@ -352,6 +352,18 @@ def test_the_labelmap_is_cropped_in_the_end(segmentation, writer):
     assert image_of(segmentation, writer.segmentId).GetExtent() == (5, 8, 5, 8, 6, 7)
 
 
+def test_an_empty_segmentation_of_surfaces_becomes_one_of_labelmaps(scene, volume):
+    from MedSAM2SlicerLib.SegmentWriter import prepareSegmentation
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Plan")
+    node.GetSegmentation().SetSourceRepresentationName(SURFACE)
+    prepareSegmentation(node, volume)
+    writer = begun(volume, node, new_segment(node))
+    write(writer, square(5, 9), 4)
+    writer.end()
+    np.testing.assert_array_equal(voxels(node, writer.segmentId, volume)[4], square(5, 9))
+
+
 def test_a_segmentation_of_surfaces_is_refused(segmentation, volume):
     from MedSAM2SlicerLib.SegmentWriter import CannotWrite
 

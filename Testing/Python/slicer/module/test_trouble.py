@@ -300,3 +300,29 @@ def reset_view(name):
 
     node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
     node.SetOrientation({"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}[name])
+
+
+@pytest.mark.parametrize("end", ["done", "cancelled"])
+def test_slices_edited_by_hand_during_a_propagation_are_kept(shown, fake_engine, ball, mouse, wait_until, end):
+    import slicer
+
+    shown.engine.environment = fake_engine("slow" if end == "done" else "patient")
+    shown.controller.setBoxArmed(True)
+    mouse.drag("Red", shown.volume, (10, 8, 10), (34, 32, 10))
+    wait_until(lambda: not shown.controller.isBusy)
+    shown.controller.propagate()
+    wait_until(lambda: shown.controller.progress.done >= 2)
+    edited = shown.mask(shown.volume)
+    edited[[7, 13], 2:6, 2:6] = 1
+    parameters = shown.parameters
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        edited, parameters.segmentation, parameters.segmentId, shown.volume
+    )
+    if end == "cancelled":
+        shown.controller.cancel()
+    wait_until(lambda: not shown.controller.isBusy)
+    found = shown.mask(shown.volume)
+    np.testing.assert_array_equal(found[[7, 13]], edited[[7, 13]])
+    if end == "done":
+        np.testing.assert_array_equal(found[8:13], ball[8:13] > 100)
+        assert {7, 13} <= shown.controller.choice.place().now().edited
