@@ -1,21 +1,20 @@
 """Whether a walk has left its object and gone on with something that looks like it.
 
-Where an object ends, the model's object score falls; where the other half of the brain or the next organ then fills the
-frame, it rises again, and nothing tells any more that this is not the object. So a score that falls under `SUNK` of its
-best and then makes up for `RISEN` of what it lost has crossed to something else, and the slice with the lowest score is
-where. In a volume, unlike in a film, nothing that is followed is hidden for a while and comes back.
+Where an object ends, the model guesses that its mask is worse; where the other half of the brain or the next organ then
+fills the frame, it is sure again, and nothing tells any more that this is not the object. So a predicted IoU that falls
+under `SUNK` of its best and then makes up for `RISEN` of what it lost has crossed to something else, and the slice with
+the lowest one is where. In a volume, unlike in a film, nothing that is followed is hidden for a while and comes back.
 """
 
 from __future__ import annotations
 
-SURE = 8.0  # object score: what lies above is as good
-SUNK, RISEN = 0.5, 0.5
+SUNK, RISEN = 0.8, 0.5
 
 
 class Crossing:
-    """Told the object score of one slice of a walk after the other.
+    """Told the predicted IoU of one slice of a walk after the other.
 
-    `behind`: the slice with the lowest score and those after it, while the score is low or has just risen.
+    `behind`: the slice with the lowest one and those after it, while it is low or has just risen.
     """
 
     def __init__(self) -> None:
@@ -28,12 +27,11 @@ class Crossing:
     def is_made(self) -> bool:
         return bool(self.behind) and self._last > self._lowest + RISEN * (self._best - self._lowest)
 
-    def note(self, index: int, object_score: float) -> None:
-        score = min(object_score, SURE)
-        self._last = score
-        if self.behind and score >= self._lowest:
+    def note(self, index: int, predicted_iou: float) -> None:
+        self._last = predicted_iou
+        if self.behind and predicted_iou >= self._lowest:
             self.behind.append(index)
-        elif self.behind or score < SUNK * self._best:
-            self.behind, self._lowest = [index], score
+        elif self.behind or predicted_iou < SUNK * self._best:
+            self.behind, self._lowest = [index], predicted_iou
         else:
-            self._best = max(self._best, score)
+            self._best = max(self._best, predicted_iou)

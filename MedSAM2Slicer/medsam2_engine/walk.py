@@ -4,7 +4,7 @@ Auto-stop. Without a known range a walk that no other comes to meet ends after `
 the model does not see the object: its object score is not positive, or its mask has fewer than `SMALLEST_MASK` voxels.
 It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and the
 predicted IoU has fallen under `DOUBTFUL` of its best so far. An object that ends beside another like it looks so on one
-slice, and on the next the model is sure again, of the other one. Where its mask stays as large, only the object score
+slice, and on the next the model is sure again, of the other one. Where its mask stays as large, only the predicted IoU
 tells, and only afterwards (`crossing`): then the walk takes back what it has shown from there on. With a known range
 the object is there by the user's word: the score gates nothing and no walk stops early.
 
@@ -154,7 +154,7 @@ class Walk:
             mask = self._on_slice(frames, answer)
         self._take_stock(int(mask.sum()), answer.predicted_iou)
         if self._crossing is not None:
-            self._crossing.note(index, answer.object_score)
+            self._crossing.note(index, answer.predicted_iou)
         self._refocus(index, mask)
         self._note(index, mask)
         self._last = index, mask

@@ -20,7 +20,7 @@ from medsam2_protocol.prompts import BoxPrompt, SegmentPrompts
 from threshold_backend import ThresholdBackend, ThresholdTracker
 
 PROMPTED = 3
-SURE, UNSURE, DOUBTFUL = 90.0, 77.0, 75.0  # grey values to which the model below gives scores of 7, 2.5 and 1.8
+SURE, UNSURE, DOUBTFUL = 90.0, 77.0, 70.0  # grey values of which the model below predicts an IoU of 0.9, 0.77 and 0.7
 
 
 class CrossingFraming(WholeSliceFraming):
@@ -30,12 +30,12 @@ class CrossingFraming(WholeSliceFraming):
 class GradedTracker(ThresholdTracker):
     def track(self, frame: int, features: Tensor) -> FrameMask:
         seen = super().track(frame, features)
-        return replace(seen, object_score=(float(features.max()) - 0.7) * 35)
+        return replace(seen, predicted_iou=float(features.max()))
 
 
 @dataclass
 class GradedBackend(ThresholdBackend):
-    """Its object score rises with the grey value."""
+    """Its predicted IoU rises with the grey value."""
 
     @property
     def framing(self) -> Framing:
@@ -93,17 +93,17 @@ def test_after_a_first_look_the_end_is_the_same() -> None:
     assert held(found(OBJECT_AND_ANOTHER, progressive=True)) == list(range(8))
 
 
-@pytest.mark.parametrize("scores", [(8, 8, 5, 8), (8, 3, 3, 3), (2, 8, 8), (20, 9, 20)])
-def test_what_is_no_crossing(scores: tuple[float, ...]) -> None:
+@pytest.mark.parametrize("guesses", [(0.9, 0.9, 0.75, 0.9), (0.9, 0.5, 0.5, 0.5), (0.3, 0.9, 0.9), (0.9, 0.5, 0.65)])
+def test_what_is_no_crossing(guesses: tuple[float, ...]) -> None:
     crossing = Crossing()
-    for index, score in enumerate(scores):
-        crossing.note(index, score)
+    for index, guess in enumerate(guesses):
+        crossing.note(index, guess)
     assert not crossing.is_made
 
 
-def test_the_crossing_is_where_the_score_is_lowest() -> None:
+def test_the_crossing_is_where_the_guess_is_lowest() -> None:
     crossing = Crossing()
-    for index, score in enumerate((7, 8, 3, 1, 2, 6)):
-        crossing.note(index, score)
+    for index, guess in enumerate((0.8, 0.9, 0.6, 0.4, 0.5, 0.8)):
+        crossing.note(index, guess)
     assert crossing.is_made
     assert crossing.behind == [3, 4, 5]
