@@ -218,6 +218,7 @@ def _ask(requests: list[Request], mask: Mask) -> None:
 
         def on_event(event: Event) -> None:
             if isinstance(event, MaskChanged):
+                np.moveaxis(mask, axis_kji(event.axis), 0)[event.slice] = False
                 event.region.paste_into(mask)
 
         for request in requests:
