@@ -20,7 +20,7 @@ from medsam2_protocol.prompts import BoxPrompt, SegmentPrompts
 from threshold_backend import ThresholdBackend, ThresholdTracker
 
 PROMPTED = 3
-SURE, UNSURE, DOUBTFUL = 90.0, 77.0, 70.0  # grey values of which the model below predicts an IoU of 0.9, 0.77 and 0.7
+SURE, UNSURE, DOUBTFUL = 90.0, 77.0, 68.0  # grey values of which the model below predicts an IoU of 0.9, 0.77 and 0.68
 
 
 class CrossingFraming(WholeSliceFraming):
