@@ -38,13 +38,10 @@ def as_clicked(before: Mask, after: Mask, click: Click) -> Mask:
     if way > 0:
         after = np.where(_disc(click, FARTHEST * way, before.shape), after, before)
     near = _disc(click, NEAR, before.shape)
-    if (near & (before != after) & (after == click.positive)).any():
-        mask = _touched(before, after, near, click.positive)
-        near = _disc(click, 0.0, before.shape)
-    else:
-        mask = before
-        near = _disc(click, min(way, LARGEST_RADIUS), before.shape)
-    return mask | near if click.positive else mask & ~near
+    is_followed = (near & (before != after) & (after == click.positive)).any()
+    mask = _touched(before, after, near, click.positive) if is_followed else before
+    meant = _disc(click, 0.0 if is_followed else min(way, LARGEST_RADIUS), before.shape)
+    return mask | meant if click.positive else mask & ~meant
 
 
 def _disc(click: Click, radius: float, shape: tuple[int, ...]) -> Mask:

@@ -117,11 +117,6 @@ def sampled(stretch: Stretch) -> Stretch:
     return replace(stretch, slices=range(last, slices.start - 1, -EVERY)[::-1])
 
 
-def withdrawn(found: SliceMask) -> SliceMask:
-    """In the place of a provisional mask on a slice that the propagation did not come to: no object."""
-    return replace(found, mask=found.mask & False, object_score=-CERTAIN, predicted_iou=1.0, is_provisional=False)
-
-
 def _known(segment_id: str, axis: str, anchor: Anchor) -> SliceMask:
     if anchor.look is None:
         return SliceMask(segment_id, axis, anchor.index, anchor.mask, CERTAIN, 1.0)

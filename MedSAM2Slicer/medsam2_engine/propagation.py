@@ -44,6 +44,11 @@ class SliceMask:
     is_provisional: bool = False
 
 
+def without_object(segment_id: str, axis: str, index: int, shape: tuple[int, int]) -> SliceMask:
+    """In the place of a mask that was shown on a slice and is none of the object's."""
+    return SliceMask(segment_id, axis, index, np.zeros(shape, bool), -CERTAIN, 1.0)
+
+
 class Leg:
     """A walk whose slices are shown as they are found; `met` has those that the walk from the other side has found.
 
@@ -73,11 +78,10 @@ class Leg:
         fused = fuse(self._met.pop(index), view, self._scene.slices.shape, gated)
         return SliceMask(segment_id, axis, index, fused.mask, fused.object_score, fused.predicted_iou, fused.agreement)
 
-    def taken_back(self) -> list[SliceMask]:
+    def take_back(self) -> list[SliceMask]:
         """At the walk's end: the slices that it had shown and that do not hold the object after all."""
-        segment_id, axis = self._target.segment_id, self._scene.slices.axis
-        nothing = np.zeros(self._scene.slices.shape, bool)
-        return [SliceMask(segment_id, axis, index, nothing, -CERTAIN, 1.0) for index in self._walk.taken_back()]
+        segment_id, slices = self._target.segment_id, self._scene.slices
+        return [without_object(segment_id, slices.axis, index, slices.shape) for index in self._walk.take_back()]
 
 
 def legs_of_segment(scene: Scene, target: Target, anchors: Sequence[Anchor], stretches: Sequence[Stretch]) -> list[Leg]:
@@ -105,7 +109,8 @@ def take_turns(
                 found = _step(group, together)
             yield from found.values()
             for leg in group:
-                yield from [] if leg in found else leg.taken_back()
+                if leg not in found:
+                    yield from leg.take_back()
             waiting = [leg for leg in waiting if leg not in group or leg in found]
 
 

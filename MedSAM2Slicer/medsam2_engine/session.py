@@ -20,11 +20,11 @@ from medsam2_engine.backends.base import Backend, TracksTogether
 from medsam2_engine.encoding import Encoder
 from medsam2_engine.errors import BadRequest
 from medsam2_engine.features import feature_budget
-from medsam2_engine.first_look import FirstLook, Survey, withdrawn
+from medsam2_engine.first_look import FirstLook, Survey
 from medsam2_engine.frames import FrameStack, SliceStack
 from medsam2_engine.framing import ObjectFraming, shared_frames
 from medsam2_engine.memory_policies import find_policy
-from medsam2_engine.propagation import SliceMask, legs_of_segment, take_turns
+from medsam2_engine.propagation import SliceMask, legs_of_segment, take_turns, without_object
 from medsam2_engine.segment_work import Work, work_of
 from medsam2_engine.sightings import Sighting, Sightings
 from medsam2_engine.slice_prompts import SlicePrompts, box_of_mask, prompts_by_slice
@@ -213,7 +213,10 @@ class Session:
             shown.pop((found.segment_id, found.slice), None)
             yield found
         if shown and not is_cancelled():
-            yield from (withdrawn(found) for found in shown.values() if found.mask.any())
+            # The propagation did not come to these.
+            for found in shown.values():
+                if found.mask.any():
+                    yield without_object(found.segment_id, found.axis, found.slice, scene.slices.shape)
 
     def _together(self) -> TracksTogether | None:
         backend = self.backend

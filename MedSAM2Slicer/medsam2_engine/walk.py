@@ -114,8 +114,9 @@ class Walk:
         self._largest = int(start.mask.sum())
         self._surest = 0.0  # predicted IoU of a followed slice
         self._is_fading = False
-        watches = scene.takes_back and scene.framing.crosses_over and goal is None and not scene.is_range_known
-        self._crossing = Crossing() if watches else None
+        may_end = goal is None and not scene.is_range_known
+        self._is_watching = may_end and scene.takes_back and scene.framing.crosses_over
+        self._crossing = Crossing()
         self._asked = start.index
         self._last = start.index, start.mask
         self._look_through(start.look.frames, start.index, start.look.answer)
@@ -124,14 +125,12 @@ class Walk:
     def order(self) -> tuple[int, bool]:
         return self._start, self._reverse
 
-    def taken_back(self) -> list[int]:
-        """Of a walk that has ended, the slices on which it had gone on with something else."""
-        if not self._has_crossed():
-            return []
-        assert self._crossing is not None
-        for index in self._crossing.behind:
+    def take_back(self) -> list[int]:
+        """At the end: the slices on which the walk had gone on with something else than the object."""
+        behind = self._crossing.behind if self._crossing.is_made else []
+        for index in behind:
             self._target.seen[index] = Sighting(self._frames, None)
-        return self._crossing.behind
+        return behind
 
     @torch.inference_mode()
     def ahead(self) -> Ahead | None:
@@ -153,7 +152,7 @@ class Walk:
             answer = self._tracker.track(self._frame(index), self._scene.encode(frames, index))
             mask = self._on_slice(frames, answer)
         self._take_stock(int(mask.sum()), answer.predicted_iou)
-        if self._crossing is not None:
+        if self._is_watching:
             self._crossing.note(index, answer.predicted_iou)
         self._refocus(index, mask)
         self._note(index, mask)
@@ -165,11 +164,8 @@ class Walk:
 
     def _is_over(self) -> bool:
         """Whether the object has ended, as far as a walk can tell that is not told the range."""
-        is_ended = self._is_fading or self._absent >= self._scene.patience or self._has_crossed()
+        is_ended = self._is_fading or self._absent >= self._scene.patience or self._crossing.is_made
         return not self._scene.is_range_known and is_ended
-
-    def _has_crossed(self) -> bool:
-        return self._crossing is not None and self._crossing.is_made
 
     def _take_stock(self, area: int, predicted_iou: float) -> None:
         """Note what a slice says about the end of the object; `area` in voxels."""

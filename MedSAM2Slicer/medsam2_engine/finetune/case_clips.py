@@ -33,6 +33,8 @@ BODY = 0.4  # of the largest area: a slice that a person would prompt
 END = 0.05  # of the largest area: less is not followed to
 MODEL_FRAME = 128  # pixels of the crop that blur and noise of painted images are meant for
 
+_Way = tuple[Structure, str, npt.NDArray[np.int64] | None]  # an axis, and slices on it, None where none will do
+
 
 @dataclass(frozen=True)
 class ClipOptions:
@@ -61,13 +63,8 @@ class ClipOptions:
 def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOptions) -> Clip | None:
     """A random clip; None where the dice fell on nothing usable, and should be thrown again."""
     pairs = right_of_left(case.structures) if options.to_partner else {}
-    if options.to_partner:
-        structure, axis, indices = _towards_partner(rng, case, pairs, options.length)
-    else:
-        structure = case.structures[rng.integers(len(case.structures))]
-        allowed = [axis for axis in slice_axes(case.volume.spacing_mm) if axis in (options.axes or "IJK")]
-        axis = str(rng.choice(allowed or list(options.axes)))
-        indices = _slices(rng, case, structure, axis, options)
+    way = _towards_partner(rng, case, pairs, options.length) if options.to_partner else _any_way(rng, case, options)
+    structure, axis, indices = way
     if indices is None:
         return None
     masks = np.asarray(_on_slices(case.layers[structure.layer], axis, indices) == structure.label)
@@ -93,12 +90,19 @@ def clip_of_case(rng: np.random.Generator, case: TrainingCase, options: ClipOpti
     return Clip(images, cut, region.spacing_xy, modality, kind, confidence)
 
 
+def _any_way(rng: np.random.Generator, case: TrainingCase, options: ClipOptions) -> _Way:
+    structure = case.structures[rng.integers(len(case.structures))]
+    allowed = [axis for axis in slice_axes(case.volume.spacing_mm) if axis in (options.axes or "IJK")]
+    axis = str(rng.choice(allowed or list(options.axes)))
+    return structure, axis, _slices(rng, case, structure, axis, options)
+
+
 def _slices(
     rng: np.random.Generator, case: TrainingCase, structure: Structure, axis: str, options: ClipOptions
 ) -> npt.NDArray[np.int64] | None:
     """The prompted slice and those after it in one direction; the volume's last slice repeats beyond its end."""
     areas = case.areas(structure, axis)
-    seen = np.flatnonzero(areas >= max(SMALLEST_OBJECT, END * areas.max()))
+    seen = _seen(areas)
     if len(seen) < 2:
         return None
     step = int(rng.choice([-1, 1]))
@@ -115,7 +119,7 @@ def _slices(
 
 def _towards_partner(
     rng: np.random.Generator, case: TrainingCase, pairs: Mapping[Structure, Structure], length: int
-) -> tuple[Structure, str, npt.NDArray[np.int64] | None]:
+) -> _Way:
     """A structure, the axis on which its partner lies, and slices that begin before the end that is turned to it."""
     both = [*pairs.items(), *((right, left) for left, right in pairs.items())]
     roots = np.sqrt([case.areas(structure, "K").sum() for structure, _ in both])
@@ -124,13 +128,18 @@ def _towards_partner(
     axis = max("IJK", key=lambda letter: abs(away[letter]) * case.volume.spacing_mm[axis_ijk(letter)])
     step = (1 if away[axis] > 0 else -1) * int(rng.choice([1, 1, 2, 3]))
     areas = case.areas(structure, axis)
-    seen = np.flatnonzero(areas >= max(SMALLEST_OBJECT, END * areas.max()))
+    seen = _seen(areas)
     if len(seen) < 2:
         return structure, axis, None
     end = int(seen.max() if step > 0 else seen.min())
     start = end - step * int(rng.integers(0, length - 1))
     start = min(max(start, int(seen.min())), int(seen.max()))
     return structure, axis, _onwards(start, step, length, len(areas))
+
+
+def _seen(areas: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """The slices that a clip may begin on and be followed to."""
+    return np.flatnonzero(areas >= max(SMALLEST_OBJECT, END * areas.max()))
 
 
 def _middle(case: TrainingCase, structure: Structure, axis: str) -> float:

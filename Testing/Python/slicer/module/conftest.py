@@ -319,3 +319,9 @@ def shown(module: SimpleNamespace, add_volume: Callable[..., Any], ball: Any) ->
     module.volume = add_volume(ball)
     module.show(module.volume)
     return module
+
+
+@pytest.fixture
+def mrb(tmp_path):
+    """Where a scene can be saved."""
+    return str(tmp_path / "scene.mrb")

@@ -12,11 +12,6 @@ def shown(module, add_volume, ball):
     return module
 
 
-@pytest.fixture
-def mrb(tmp_path):
-    return str(tmp_path / "scene.mrb")
-
-
 def idle(module):
     return lambda: not module.controller.isBusy
 

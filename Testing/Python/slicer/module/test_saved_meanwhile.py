@@ -14,11 +14,6 @@ def shown(module, add_volume, ball):
     return module
 
 
-@pytest.fixture
-def mrb(tmp_path):
-    return str(tmp_path / "scene.mrb")
-
-
 def new_lesion(module):
     module.ui.addSegmentButton.click()
     return module.parameters.segmentId
