@@ -27,7 +27,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
 from medsam2_engine.finetune.clip_sources import batch_of
 from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.implants import implanted_clip
 from medsam2_engine.finetune.initialisation import initialise
 from medsam2_engine.finetune.losses import CROSS_ENTROPY
 from medsam2_engine.finetune.probes import Probes
@@ -57,9 +58,8 @@ REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
 VALIDATION_SUBJECTS = ("sts012", "sts023", "hippocampus_011", "hippocampus_044", "hippocampus_083", "synthseg_15")
 CLIP_LENGTH = 7
 PER_SHARD = 200
-PET_SHARE = 0.3  # of the real tumours
 PAIRS_OF_A_BRAIN = 10
-PSEUDO_CT_SHARE, PSEUDO_THROWS = 0.6, 40
+PSEUDO_CT_SHARE, THROWS = 0.6, 40
 SETTINGS = Settings(
     seed=2026,
     trained=ALL,
@@ -114,7 +114,7 @@ SCRATCH_SETTINGS = replace(
     losses=replace(CROSS_ENTROPY, absent=5.0, object_score=1.25),
 )
 SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
-SIDES = "sides"  # only clips
+SIDES, PATIENTS, IMPLANTS = "sides", "patients", "implants"  # only clips
 RECIPES = {  # by the folder in STATE
     SCRATCH: SCRATCH_SETTINGS,
     TRAINING: SETTINGS,
@@ -122,7 +122,7 @@ RECIPES = {  # by the folder in STATE
     CORRECTING: CORRECTION_SETTINGS,
 }
 POOLS = {
-    SCRATCH: (SCRATCH, ENDINGS, SIDES),
+    SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS),
     TRAINING: (TRAINING,),
     ENDINGS: (TRAINING, ENDINGS),
     CORRECTING: (TRAINING,),
@@ -139,6 +139,8 @@ class Mixture:
         tissues: part of the painted label maps whose labels are made of a few tissues.
         sides: part of the painted label maps that are brains, followed to the middle, where the other side looks alike.
         by_number: whether body parts with more label maps come more often.
+        pet: part of the real tumours that are seen in PET.
+        implant: made-up lesions in real images, PET as often as among the real tumours.
     """
 
     real: float
@@ -151,6 +153,8 @@ class Mixture:
     tissues: float = 0.0
     sides: float = 0.0
     by_number: bool = False
+    pet: float = 0.3
+    implant: float = 0.0
 
 
 MIXTURES = {
@@ -158,6 +162,8 @@ MIXTURES = {
     TRAINING: Mixture(0.38, 0.08, 0.12, 0.04, 0.18),
     ENDINGS: Mixture(0.30, 0.04, 0.04, 0.06, 0.24, near_end=0.7, twins=0.7),
     SIDES: Mixture(0.20, 0.12, 0.04, 0.04, 0.50, near_end=0.6, twins=0.7, tissues=0.5, sides=0.6, by_number=True),
+    PATIENTS: Mixture(0.60, 0.05, 0.08, 0.05, 0.10, near_end=0.4, twins=0.5, tissues=0.4, by_number=True, pet=0.5),
+    IMPLANTS: Mixture(0.20, 0.02, 0.08, 0.0, 0.10, near_end=0.4, twins=0.5, tissues=0.4, by_number=True, implant=0.5),
 }
 
 
@@ -195,18 +201,19 @@ def _thrown(
     maps: Sequence[TrainingCase],
     mixture: Mixture,
 ) -> Clip | None:
-    kinds = ("real", "hippocampus", "pseudo", "painted_real", "painted")
+    kinds = ("real", "hippocampus", "pseudo", "painted_real", "painted", "implant")
     edges = np.cumsum([getattr(mixture, kind) for kind in kinds])
     number = int(np.searchsorted(edges, rng.random(), side="right"))
     kind = kinds[number] if number < len(kinds) else "shape"
     options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end, tissues=mixture.tissues)
     if kind == "real":
-        pet = rng.random() < PET_SHARE
-        return clip_of_case(rng, _one_of(rng, [c for c in tumours if ("_pet_" in c.id) == pet]), options)
+        return clip_of_case(rng, _one_of(rng, _pet_or_not(rng, tumours, mixture.pet)), options)
     if kind == "hippocampus":
         return clip_of_case(rng, _one_of(rng, hippocampi), options)
     if kind == "pseudo":
         return _pseudo(rng, tumours)
+    if kind == "implant":
+        return _implant(rng, _pet_or_not(rng, tumours, mixture.pet))
     if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
     if kind == "painted" and mixture.sides and rng.random() < mixture.sides:
@@ -227,13 +234,26 @@ def map_of(rng: np.random.Generator, maps: Sequence[TrainingCase], by_number: bo
     return _one_of(rng, parts[str(rng.choice(names, p=weights / weights.sum()))])
 
 
+def _pet_or_not(rng: np.random.Generator, cases: Sequence[TrainingCase], share: float) -> Sequence[TrainingCase]:
+    is_pet = rng.random() < share
+    return [case for case in cases if ("_pet_" in case.id) == is_pet]
+
+
 def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
     """Most throws meet no compact object."""
     is_ct = rng.random() < PSEUDO_CT_SHARE
     chosen = [case for case in cases if ("_ct_" in case.id) == is_ct]
-    return next(
-        (clip for _ in range(PSEUDO_THROWS) if (clip := pseudo_clip(rng, _one_of(rng, chosen), CLIP_LENGTH))), None
-    )
+    return _first(pseudo_clip(rng, _one_of(rng, chosen), CLIP_LENGTH) for _ in range(THROWS))
+
+
+def _implant(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
+    """Half of the throws meet air."""
+    chosen = (_one_of(rng, cases) for _ in range(THROWS))
+    return _first(implanted_clip(rng, case, CLIP_LENGTH, "_pet_" in case.id) for case in chosen)
+
+
+def _first(clips: Iterable[Clip | None]) -> Clip | None:
+    return next((clip for clip in clips if clip is not None), None)
 
 
 def _one_of(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> TrainingCase:

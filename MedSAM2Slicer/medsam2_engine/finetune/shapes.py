@@ -28,17 +28,9 @@ Mask = npt.NDArray[np.bool_]
 def shape_clip(rng: np.random.Generator, length: int, twin_share: float = 0.0) -> Clip | None:
     """None where the dice fell badly; throw again. twin_share: how often the object has a twin."""
     side = int(rng.choice(SIDES))
-    space = _Space(rng, length, side)
-    scale = float(rng.uniform(0.3, 0.46))
-    target = space.shape(rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1), scale)
-    if rng.random() < SECOND_SHARE:
-        target |= space.shape(rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3), scale * rng.uniform(0.4, 0.9))
-    if rng.random() < HOLE_SHARE:
-        target &= ~space.shape(rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1), scale * rng.uniform(0.3, 0.6))
-    if length > 2 and rng.random() < VANISHING_SHARE:
-        start = int(rng.integers(1, length - 1))
-        target[start : start + int(rng.integers(1, 5))] = False
-    if not 0.02 < target[0].mean() < 0.2:
+    space = Space(rng, length, side)
+    target = space.object()
+    if target is None:
         return None
     has_twin = rng.random() < twin_share
     if has_twin and target[-1].any() and rng.random() < ENDING_SHARE:
@@ -49,7 +41,7 @@ def shape_clip(rng: np.random.Generator, length: int, twin_share: float = 0.0) -
     return Clip(image, target, (1.0, 1.0), kind="shape")
 
 
-def _surroundings(rng: np.random.Generator, space: _Space, shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:
+def _surroundings(rng: np.random.Generator, space: Space, shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:
     labels = np.zeros(shape, np.int64)
     for number in range(int(rng.integers(0, 7))):
         distractor = space.shape(rng.uniform(-1.2, 1.2), rng.uniform(-1.2, 1.2), rng.uniform(0.1, 0.6))
@@ -59,7 +51,7 @@ def _surroundings(rng: np.random.Generator, space: _Space, shape: tuple[int, int
     return labels
 
 
-class _Space:
+class Space:
     """Coordinates of a region in which shapes are drawn; z is 0 on the prompted slice."""
 
     def __init__(self, rng: np.random.Generator, length: int, side: int) -> None:
@@ -68,6 +60,20 @@ class _Space:
         line = np.linspace(-VIEW, VIEW, side, dtype=np.float32)
         self._y, self._x = np.meshgrid(line, line, indexing="ij")
         self._z = np.arange(length, dtype=np.float32)[:, None, None]
+
+    def object(self) -> Mask | None:
+        """One or two shapes in the middle, some with a hole, some away for a while; None where the dice fell badly."""
+        rng, length = self._rng, self._shape[0]
+        scale = float(rng.uniform(0.3, 0.46))
+        target = self.shape(rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1), scale)
+        if rng.random() < SECOND_SHARE:
+            target |= self.shape(rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3), scale * rng.uniform(0.4, 0.9))
+        if rng.random() < HOLE_SHARE:
+            target &= ~self.shape(rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1), scale * rng.uniform(0.3, 0.6))
+        if length > 2 and rng.random() < VANISHING_SHARE:
+            start = int(rng.integers(1, length - 1))
+            target[start : start + int(rng.integers(1, 5))] = False
+        return target if 0.02 < target[0].mean() < 0.2 else None
 
     def twin(self, target: Mask) -> Mask:
         """A tube beside the target, or from within it onwards; without the target's own voxels."""
