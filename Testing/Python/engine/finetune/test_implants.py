@@ -96,6 +96,6 @@ def test_half_of_the_mixture_is_implants() -> None:
         a_case(100.0, name="tr_mr_hippocampus_001"),
         a_case(40.0, "CT", name="tr_ct_sts001"),
     ]
-    rng, mixture = np.random.default_rng(0), replace(MIXTURES[IMPLANTS], painted=0.0)
+    rng, mixture = np.random.default_rng(0), replace(MIXTURES[IMPLANTS], pseudo=0.0, painted=0.0)
     kinds = [make_clip(rng, cases, mixture).kind for _ in range(150)]
     assert abs(kinds.count("implant") / len(kinds) - mixture.implant) < 0.15
