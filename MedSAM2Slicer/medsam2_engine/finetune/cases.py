@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medsam2_engine.errors import BadRequest
+from medsam2_engine.finetune.case_sizes import require_room_for
 from medsam2_engine.finetune.dicom_segmentations import is_dicom, read_dicom_segmentation
 from medsam2_engine.finetune.voxel_grids import on_voxels_of
 from medsam2_engine.segmentation_file import LABEL_MAP_ENDINGS, SLICER_ENDING, read_segmentation
@@ -101,6 +102,7 @@ def read_cases(folder: Path, only: Sequence[str] | None = None) -> tuple[Trainin
 
     Raises:
         BadRequest: there is none, one of the named ones is missing, or a case has no structure.
+        TooLittleMemory: they are larger than the memory that is free.
         UnreadableVolume: a file cannot be read.
     """
     if not folder.is_dir():
@@ -109,6 +111,7 @@ def read_cases(folder: Path, only: Sequence[str] | None = None) -> tuple[Trainin
     missing = sorted(set(only or ()) - {name for name, *_ in pairs})
     if missing:
         raise BadRequest(f"{folder} has no case {missing[0]} (any more). Name others, or begin anew.")
+    require_room_for((image, segmentation) for _, image, segmentation, _ in pairs)
     found = tuple(read_case(*files) for files in pairs)
     if not found:
         raise BadRequest(
