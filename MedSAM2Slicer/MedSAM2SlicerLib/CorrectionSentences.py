@@ -35,12 +35,15 @@ def ofStart(plan) -> str:
     return text.format(slices=between(plan.axis, plan.slices))
 
 
-def ofDone(propagation, end: Done) -> str:
+def ofDone(propagation, end: Done, states) -> str:
+    """`states` as they are now; the slices that hold something are named, since their ends are to be checked."""
     plan = propagation.plan
     if plan.isCorrection:
         text = _("Recomputed {slices} in {seconds:.1f} s. Nothing else changed.")
         return text.format(slices=between(plan.axis, propagation.touched), seconds=propagation.seconds)
-    sentences = [Sentences.ofEnd(end)]
+    ends = (min(states.marks), max(states.marks)) if states.marks else propagation.touched
+    text = _("Done in {seconds:.1f} s: the lesion is on {slices}. Check the first and the last slices.")
+    sentences = [text.format(slices=between(plan.axis, ends), seconds=end.seconds)]
     if propagation.states.kept:
         text = _("Locked or edited slices stand as they were: {slices}.")
         sentences.append(text.format(slices=listed(plan.axis, propagation.states.kept)))

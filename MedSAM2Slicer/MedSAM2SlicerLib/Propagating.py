@@ -198,16 +198,18 @@ class Propagating:
         if not propagation.isDone:
             self._ask()
             return
-        self._finish(propagation)
-        self._news.say(CorrectionSentences.ofDone(propagation, end))
+        states = self._finish(propagation)
+        self._news.say(CorrectionSentences.ofDone(propagation, end, states))
 
-    def _finish(self, propagation: Propagation) -> None:
+    def _finish(self, propagation: Propagation) -> SliceStates:
         writer = self._change.take()
         writer.end()
-        self._note(propagation.place, propagation.statesNow())
+        states = propagation.statesNow()
+        self._note(propagation.place, states)
         title = _("correction") if propagation.plan.isCorrection else _("propagation")
         self._history.segmentChanged(title, self._before, self._textsBefore)
         self._previewing.forget()
+        return states
 
     def _putBack(self, writer: SegmentWriter, propagation: Propagation) -> None:
         """The segment is what it was, and what came can be had still."""

@@ -6,16 +6,14 @@ import re
 
 from slicer.i18n import tr as _
 
-from medsam2_protocol.messages import Cancelled, Done, End, Failed, MaskChanged
+from medsam2_protocol.messages import Cancelled, End, Failed, MaskChanged
 
 
 def ofEnd(end: End) -> str:
-    if isinstance(end, Done):
-        text = _("Done: {slices} slices in {seconds:.1f} s. Check the first and the last slices.")
-        return text.format(slices=end.slices, seconds=end.seconds)
+    """Of a run that left nothing."""
     if isinstance(end, Cancelled):
         return _("Cancelled. The segment is as it was before.")
-    return ofFailure(end) if isinstance(end, Failed) else ""
+    return ofFailure(end) if isinstance(end, Failed) else nothingFound()
 
 
 def ofFailure(failed: Failed) -> str:

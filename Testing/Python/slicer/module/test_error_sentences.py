@@ -413,4 +413,4 @@ def test_one_slice_of_wide_integers_is_a_volume_like_any_other(at, add_volume, b
     at.module.show(at.module.volume)
     at.draw((10, 8, 0), (34, 32, 0))
     at.propagate()
-    assert "Done: 1 slices" in at.ui.messageLabel.text
+    assert "the lesion is on K0. " in at.ui.messageLabel.text

@@ -52,6 +52,18 @@ def test_a_box_in_the_red_view_previews_its_slice_and_propagates(shown, mouse, w
     expected = ball > 0
     expected[:7] = expected[14:] = False
     np.testing.assert_array_equal(shown.mask(shown.volume), expected)
+    assert "the lesion is on K7 to K13." in shown.ui.messageLabel.text
+
+
+def test_the_ends_that_are_to_be_checked_are_those_of_the_lesion(shown, mouse, wait_until, ball):
+    """The engine looked further than it found anything."""
+    import slicer
+
+    last = int(np.flatnonzero((ball > 0).any(axis=(1, 2)))[-1])
+    assert last + 2 < len(ball)
+    slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode().SetSliceOffset(last - 1)  # mm apart, from 0
+    propagated(shown, mouse, wait_until, from_ijk=(10, 8, last - 1), to_ijk=(34, 32, last - 1))
+    assert f"the lesion is on K{last - 4} to K{last}. " in shown.ui.messageLabel.text
 
 
 @pytest.mark.parametrize(
