@@ -1,12 +1,14 @@
 """What a training of the embedded model has come to: its files, and its figures on the subjects kept apart.
 
     python -m medsam2_engine.finetune.embedded_result export STATE FOLDER
+    python -m medsam2_engine.finetune.embedded_result merge MERGED FOLDER FOLDER...
     python -m medsam2_engine.finetune.embedded_result judge DATA [FOLDER]
     python -m medsam2_engine.finetune.embedded_result curves STATE --recipe scratch
 
-`export` writes config.json and model.safetensors (fp16) with the averaged weights; `judge` compares that folder with
-the model that ships: Dice with the true range, Dice on the prompted slice, and how the predicted IoU goes with the
-real one; `curves` prints the log as a table.
+`export` writes config.json and model.safetensors (fp16) with the averaged weights; `merge` writes the mean of several
+such folders, as of a training that was begun again from its end (Izmailov et al., arXiv:1803.05407); `judge` compares
+a folder with the model that ships: Dice with the true range, Dice on the prompted slice, and how the predicted IoU goes
+with the real one; `curves` prints the log as a table.
 """
 
 from __future__ import annotations
@@ -57,6 +59,15 @@ def export(state: Path, folder: Path, recipe: str = "training") -> None:
     step = put_average(model, state / recipe)
     write_weights(folder, model, ALL, entry)
     print(f"{folder}: step {step}")
+
+
+def merge(merged: Path, folders: Sequence[Path]) -> None:
+    """The mean of the weights of several folders, as a folder like them."""
+    models = [load_model(folder) for folder in folders]
+    states = [model.state_dict() for model in models]
+    for name, weights in states[0].items():
+        weights.copy_(torch.stack([state[name].float() for state in states]).mean(0))
+    write_weights(merged, models[0], ALL, find_model(START))
 
 
 def judge(data: Path, folder: Path | None) -> None:
@@ -110,6 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     writing.add_argument("state", type=Path)
     writing.add_argument("folder", type=Path)
     writing.add_argument("--recipe", default="training", choices=sorted(RECIPES))
+    merging = commands.add_parser("merge", help="the mean of several model folders")
+    merging.add_argument("merged", type=Path)
+    merging.add_argument("folders", type=Path, nargs="+")
     judging = commands.add_parser("judge", help="figures on the subjects kept apart")
     judging.add_argument("data", type=Path)
     judging.add_argument("folder", type=Path, nargs="?")
@@ -123,6 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(curves(options.state / options.recipe / LOG_FILE, options.rows)))
     elif options.command == "export":
         export(options.state, options.folder, options.recipe)
+    elif options.command == "merge":
+        merge(options.merged, options.folders)
     else:
         judge(options.data, options.folder)
     return 0

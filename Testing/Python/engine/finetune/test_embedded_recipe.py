@@ -22,7 +22,8 @@ from medsam2_engine.finetune.embedded_recipe import (
     subject_of,
     train,
 )
-from medsam2_engine.finetune.embedded_result import curves, export
+from medsam2_engine.finetune.embedded_result import curves, export, merge
+from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.models import find_checkpoint, find_model
 from training_phantoms import ellipsoid, in_space
@@ -99,6 +100,20 @@ def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_c
     assert torch.load(tmp_path / SCRATCH / "state.pt", weights_only=True)["step"] == 1
     export(tmp_path, tmp_path / "model", SCRATCH)
     load_model(tmp_path / "model")
+
+
+def test_merged_weights_are_the_mean_of_both(tmp_path: Path) -> None:
+    entry = find_model("embedded")
+    for name, shift in (("first", 0.5), ("second", -0.25)):
+        model = load_model(find_checkpoint(entry))
+        with torch.no_grad():
+            model.sam_mask_decoder.iou_token.weight.fill_(shift)
+        write_weights(tmp_path / name, model, "all", entry)
+    merge(tmp_path / "merged", [tmp_path / "first", tmp_path / "second"])
+    found, before = load_model(tmp_path / "merged").state_dict(), load_model(tmp_path / "first").state_dict()
+    for name, weights in found.items():
+        expected = torch.full_like(weights, 0.125) if name == "sam_mask_decoder.iou_token.weight" else before[name]
+        torch.testing.assert_close(weights, expected, atol=0, rtol=0)
 
 
 def test_body_parts_with_more_label_maps_come_more_often(tmp_path: Path) -> None:
