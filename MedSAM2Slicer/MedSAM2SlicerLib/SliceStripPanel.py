@@ -150,7 +150,7 @@ class SliceStripPanel:
         if waits:
             text = _("{count} slices wait for Space to pass a correction on.")
             return text.format(count=len(waits))
-        text = _("{first} to {last}: {doubtful} slices to look at, {locked} locked, {edited} edited by hand.")
+        text = _("{first} to {last}. Slices to look at: {doubtful}, locked: {locked}, edited by hand: {edited}.")
         axis, indices = self._controller.approval.axis(), [cell.index for cell in self._cells] or [0]
         ends = {"first": sliceName(axis, indices[0]), "last": sliceName(axis, indices[-1])}
         return text.format(doubtful=doubts, locked=states.count(LOCKED), edited=states.count(EDITED), **ends)

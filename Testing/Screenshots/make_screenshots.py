@@ -162,7 +162,7 @@ class Tutorial:
         self._key("Space")
         self._wait(lambda: self._widget.controller.progress.done >= 3 or not self._widget.controller.isBusy)
         self._keep("tutorial-4-propagating", "Propagating")
-        self._wait(lambda: not self._widget.controller.isBusy)
+        self._wait(lambda: not self._widget.controller.isBusy and not self._widget.controller.news.isBehind)
         self._keep("tutorial-5-done")
 
     def _strip(self) -> None:
