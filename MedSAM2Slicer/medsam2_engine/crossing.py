@@ -8,7 +8,7 @@ the lowest one is where. In a volume, unlike in a film, nothing that is followed
 
 from __future__ import annotations
 
-SUNK, RISEN = 0.78, 0.5
+SUNK, RISEN = 0.8, 0.5
 
 
 class Crossing:
