@@ -1,13 +1,14 @@
 """Dice of the embedded model on labelled volumes: one box on the largest slice, nothing else.
 
     .venv/bin/python Testing/Benchmarks/dice.py FOLDER [-o TABLE.md]
-        [--model embedded] [--through session cli worker module]
+        [--model embedded] [--through session cli worker module] [--margin 0.05]
 
 FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta.json` (`id`, `modality`, `dim`,
 `structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis, the bounding box of the
-label there grown by 5 % of its size, both directions. "known" is told the true range, "auto" is not. A structure counts
-if it has 5 slices, 25 voxels on its largest slice, and four fifths of it in one piece (which then is the target).
-"past" and "missed" are the slices of "auto" beyond the true ends, and those of the truth without a mask.
+label there grown on every side by 5 % of its size (`--margin`), both directions. "known" is told the true range, "auto"
+is not. A structure counts if it has 5 slices, 25 voxels on its largest slice, and four fifths of it in one piece (which
+then is the target). "past" and "missed" are the slices of "auto" beyond the true ends, and those of the
+truth without a mask.
 
 `--through` sends auto cases (all, or every Nth with `--every N`) through several ways into the engine and stops at the
 first voxel that differs.
@@ -41,7 +42,7 @@ from medsam2_protocol.messages import Done, End, Event, MaskChanged, OpenVolume,
 from medsam2_protocol.prompts import BoxPrompt, SegmentPrompts, axis_kji  # noqa: E402
 
 Mask = npt.NDArray[np.bool_]
-GROW = 0.05
+MARGIN = 0.05  # of the object's size, on every side
 SMALLEST_SLICES, SMALLEST_AREA, LARGEST_PIECE = 5, 25, 0.8
 ANISOTROPIC = 1.3
 TUMOUR_WORDS = ("gtv", "tumour", "tumor", "lesion", "lymph", "glioma")
@@ -90,11 +91,12 @@ def main() -> int:
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--through", nargs="+", choices=sorted(WAYS), default=["session"])
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--margin", type=float, default=MARGIN, help="of the box, as a part of the object's size")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     backend = load_backend(options.model)
     scores = []
-    for case in cases_in(options.folder):
+    for case in cases_in(options.folder, options.margin):
         scores.append(score(case, backend))
         print(row(scores[-1]), flush=True)
         if len(options.through) > 1 and len(scores) % options.every == 0:
@@ -106,7 +108,7 @@ def main() -> int:
     return 0
 
 
-def cases_in(folder: Path) -> Iterator[Case]:
+def cases_in(folder: Path, margin: float = MARGIN) -> Iterator[Case]:
     """Every structure that one box can stand for, in the order of the folder names."""
     for meta_file in sorted(folder.glob("*/meta.json")):
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
@@ -116,7 +118,7 @@ def cases_in(folder: Path) -> Iterator[Case]:
         volume = read_volume(image)
         labels = sitk.GetArrayFromImage(sitk.ReadImage(str(meta_file.parent / "label.nii.gz")))
         for name, structure in meta["structures"].items():
-            case = _case(image, name, meta["modality"], volume, labels == structure["label"])
+            case = _case(image, name, meta["modality"], volume, labels == structure["label"], margin)
             if case is not None:
                 yield case
 
@@ -240,7 +242,7 @@ class _Pipe:
         self._process.stdin.flush()
 
 
-def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask) -> Case | None:
+def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask, margin: float) -> Case | None:
     axis = _slice_axis(volume)
     truth = _largest_piece(truth_kji)
     if truth is None:
@@ -252,7 +254,7 @@ def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask
     if len(occupied) < SMALLEST_SLICES or areas[index] < SMALLEST_AREA or _largest_piece(slices[index][None]) is None:
         return None
     ends = int(occupied[0]), int(occupied[-1])
-    return Case(image, name, modality, volume, truth, axis, ends, grown_box(slices[index], axis, index))
+    return Case(image, name, modality, volume, truth, axis, ends, grown_box(slices[index], axis, index, margin))
 
 
 def _slice_axis(volume: Volume) -> str:
@@ -274,10 +276,10 @@ def _largest_piece(mask: Mask) -> Mask | None:
     return np.asarray(pieces == largest + 1) if sizes[largest] >= LARGEST_PIECE * mask.sum() else None
 
 
-def grown_box(mask: Mask, axis: str, index: int) -> BoxPrompt:
+def grown_box(mask: Mask, axis: str, index: int, margin: float = MARGIN) -> BoxPrompt:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     (x0, x1), (y0, y1) = ((float(found[0]), float(found[-1])) for found in (columns, rows))
-    grow_x, grow_y = GROW * (x1 - x0 + 1), GROW * (y1 - y0 + 1)
+    grow_x, grow_y = margin * (x1 - x0 + 1), margin * (y1 - y0 + 1)
     return BoxPrompt(axis, index, (x0 - grow_x, y0 - grow_y), (x1 + grow_x, y1 + grow_y))
 
 

@@ -30,6 +30,7 @@ from medsam2_protocol.prompts import axis_ijk, axis_kji
 
 NEAR_END_SHARE, PIECE_SHARE, PADDED_SHARE = 0.4, 0.9, 0.5
 BODY = 0.4  # of the largest area: a slice that a person would prompt
+SMALL = 0.75  # of the largest area: a slice from which an object grows
 END = 0.05  # of the largest area: less is not followed to
 MODEL_FRAME = 128  # pixels of the crop that blur and noise of painted images are meant for
 
@@ -46,6 +47,7 @@ class ClipOptions:
         is_whole: keep whole slices, for models that look at whole slices.
         paint_share: part of the clips of real volumes whose image is painted over.
         near_end: part of the clips that begin within three slices of the object's end.
+        growing: part of the others that begin on a small slice and go to where the object is largest.
         tissues: part of the painted images whose labels are made of a few tissues.
         to_partner: take only structures of a left and right pair, follow them to where the other one comes, and paint
             both sides alike.
@@ -56,6 +58,7 @@ class ClipOptions:
     is_whole: bool = False
     paint_share: float = 0.0
     near_end: float = NEAR_END_SHARE
+    growing: float = 0.0
     tissues: float = 0.0
     to_partner: bool = False
 
@@ -114,6 +117,10 @@ def _slices(
         end = int(seen.max() if step > 0 else seen.min()) - step * int(rng.integers(0, 4))
         end = min(max(end, int(seen.min())), int(seen.max()))
         start = end if areas[end] >= 0.15 * areas.max() else start
+    elif options.growing and rng.random() < options.growing:
+        before = seen[(int(areas.argmax()) - seen) * step > 0]
+        small = before[areas[before] <= SMALL * areas.max()]
+        start = int(rng.choice(small)) if len(small) else start
     return _onwards(start, step, options.length, len(areas))
 
 

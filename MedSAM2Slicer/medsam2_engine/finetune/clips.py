@@ -54,6 +54,13 @@ class Clip:
         confidence = None if self.confidence is None else self.confidence[:length]
         return replace(self, images=self.images[:length], masks=self.masks[:length], confidence=confidence)
 
+    def backwards(self, last: int, length: int) -> Clip:
+        """`length` slices in the other order, from slice `last` on."""
+        order = slice(last, last - length if last >= length else None, -1)
+        images, masks = np.ascontiguousarray(self.images[order]), np.ascontiguousarray(self.masks[order])
+        confidence = None if self.confidence is None else np.ascontiguousarray(self.confidence[order])
+        return replace(self, images=images, masks=masks, confidence=confidence)
+
     def turned(self, number: int) -> Clip:
         """One of the eight symmetries of the square; 0 is none."""
         images: npt.NDArray[np.float32] = self.images

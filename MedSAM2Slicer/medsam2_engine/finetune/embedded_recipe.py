@@ -112,7 +112,7 @@ SCRATCH_SETTINGS = replace(
     losses=replace(CROSS_ENTROPY, absent=5.0, object_score=1.25),
 )
 SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
-SIDES, PATIENTS, IMPLANTS = "sides", "patients", "implants"  # only clips
+SIDES, PATIENTS, IMPLANTS, GROWING = "sides", "patients", "implants", "growing"  # only clips
 RECIPES = {  # by the folder in STATE
     SCRATCH: SCRATCH_SETTINGS,
     TRAINING: SETTINGS,
@@ -120,7 +120,7 @@ RECIPES = {  # by the folder in STATE
     CORRECTING: CORRECTION_SETTINGS,
 }
 POOLS = {
-    SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS),
+    SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING),
     TRAINING: (TRAINING,),
     ENDINGS: (TRAINING, ENDINGS),
     CORRECTING: (TRAINING,),
@@ -139,6 +139,7 @@ class Mixture:
         by_number: whether body parts with more label maps come more often.
         pet: part of the real tumours that are seen in PET.
         implant: made-up lesions in real images, PET as often as among the real tumours.
+        growing: part of the clips of cases, but for those near an end, that go to where the object is largest.
     """
 
     real: float
@@ -153,6 +154,7 @@ class Mixture:
     by_number: bool = False
     pet: float = 0.3
     implant: float = 0.0
+    growing: float = 0.0
 
 
 MIXTURES = {
@@ -162,6 +164,9 @@ MIXTURES = {
     SIDES: Mixture(0.20, 0.12, 0.04, 0.04, 0.50, near_end=0.6, twins=0.7, tissues=0.5, sides=0.6, by_number=True),
     PATIENTS: Mixture(0.60, 0.05, 0.08, 0.05, 0.10, near_end=0.4, twins=0.5, tissues=0.4, by_number=True, pet=0.5),
     IMPLANTS: Mixture(0.20, 0.02, 0.08, 0.0, 0.10, near_end=0.4, twins=0.5, tissues=0.4, by_number=True, implant=0.5),
+    GROWING: Mixture(
+        0.60, 0.06, 0.06, 0.04, 0.16, near_end=0.1, twins=0.3, tissues=0.4, by_number=True, pet=0.4, growing=0.9
+    ),
 }
 
 
@@ -203,7 +208,7 @@ def _thrown(
     edges = np.cumsum([getattr(mixture, kind) for kind in kinds])
     number = int(np.searchsorted(edges, rng.random(), side="right"))
     kind = kinds[number] if number < len(kinds) else "shape"
-    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end, tissues=mixture.tissues)
+    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end, growing=mixture.growing, tissues=mixture.tissues)
     if kind == "real":
         return clip_of_case(rng, _one_of(rng, _pet_or_not(rng, tumours, mixture.pet)), options)
     if kind == "hippocampus":

@@ -63,6 +63,28 @@ def test_many_clips_see_the_object_end(case: TrainingCase) -> None:
     assert 0.2 < np.mean(ended) < 0.9
 
 
+@pytest.fixture
+def cone(tmp_path: Path) -> TrainingCase:
+    """An object whose slices grow along K."""
+    k, j, i = np.meshgrid(*(np.arange(n) for n in SHAPE_KJI), indexing="ij")
+    solid = (k > 1) & (abs(j - 16) <= k) & (abs(i - 20) <= k)
+    sitk.WriteImage(in_space(solid.astype(np.float32)), str(tmp_path / "c.nii.gz"))
+    sitk.WriteImage(in_space(solid.astype(np.uint8)), str(tmp_path / "c_seg.nii.gz"))
+    return read_cases(tmp_path)[0]
+
+
+def test_clips_of_growing_objects_begin_small_and_grow(cone: TrainingCase) -> None:
+    rng = np.random.default_rng(0)
+    options = ClipOptions(3, "K", near_end=0.0, growing=1.0)
+    found = [clip for clip in (clip_of_case(rng, cone, options) for _ in range(60)) if clip is not None]
+    areas = np.array([clip.masks.sum(axis=(1, 2)) for clip in found])
+    assert len(found) > 20
+    assert (np.diff(areas) >= 0).all(axis=1).mean() > 0.4  # those that were begun before the largest slice
+    plain = [clip_of_case(rng, cone, ClipOptions(3, "K", near_end=0.0)) for _ in range(60)]
+    usual = np.array([clip.masks.sum(axis=(1, 2)) for clip in plain if clip is not None])
+    assert (areas[:, 0] / areas.max()).mean() < (usual[:, 0] / usual.max()).mean()
+
+
 def test_the_prompted_slice_always_holds_the_object(case: TrainingCase) -> None:
     assert all(clip.is_usable for clip in clips(case, 30))
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 import torch
 
+from medsam2_engine.finetune.clip_sources import batch_of
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.samples import BOX, KINDS, MASK, POINT, collated, jittered, sample_of
+from medsam2_engine.finetune.settings import Settings
 from medsam2_engine.framing import ObjectFraming, WholeSliceFraming
 from medsam2_engine.session import Session
 from medsam2_engine.slice_prompts import box_of_mask
@@ -38,6 +40,16 @@ class Spy:
 
 class _Enough(Exception):
     pass
+
+
+@dataclass
+class Same:
+    """A source with one clip."""
+
+    clip: Clip
+
+    def draw(self, rng: np.random.Generator) -> Clip:
+        return self.clip
 
 
 def test_a_box_shows_what_a_session_shows_for_that_box(a_clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,13 +90,18 @@ def test_whole_slices_serve_models_that_look_at_whole_slices(a_clip: Clip) -> No
     assert abs(rows.max() - y1) < 5
 
 
-def test_boxes_are_off_by_some_per_cent_as_a_person_draws_them() -> None:
+def test_boxes_have_the_margin_of_a_hand_tight_or_loose() -> None:
     rng = np.random.default_rng(0)
     box = (20.0, 30.0, 59.0, 69.0)
-    drawn = np.array([jittered(rng, box, (100, 100)) for _ in range(300)])
-    off = np.abs(drawn - np.array(box)) / 40
-    assert off.max() <= 0.12 + 1e-9
-    assert 0.01 < off.mean() < 0.06
+    drawn = np.array([jittered(rng, box, (100, 100)) for _ in range(600)])
+    outwards = (drawn - np.array(box)) * np.array([-1, -1, 1, 1]) / 40
+    assert outwards.min() >= -0.06 - 1e-9
+    assert outwards.max() <= 0.2 + 1e-9
+    assert 0.04 < outwards.mean() < 0.06
+    assert 0.1 < (outwards < 0).mean() < 0.25
+    margins = outwards.mean(axis=1)
+    assert (margins < 0.01).mean() > 0.1
+    assert (margins > 0.1).mean() > 0.1
 
 
 def test_a_box_stays_on_its_slice() -> None:
@@ -93,6 +110,35 @@ def test_a_box_stays_on_its_slice() -> None:
         x0, y0, x1, y1 = jittered(rng, (0.0, 0.0, 99.0, 49.0), (50, 100))
         assert 0 <= x0 <= x1 <= 99
         assert 0 <= y0 <= y1 <= 49
+
+
+def test_a_clip_backwards_begins_with_the_slice_that_was_named(a_clip: Clip) -> None:
+    trusted = replace(a_clip, confidence=np.linspace(0, 1, a_clip.length).astype(np.float32))
+    last = a_clip.length - 1
+    for start, length in ((last, a_clip.length), (last, 2), (1, 2)):
+        turned = trusted.backwards(start, length)
+        assert turned.length == length
+        for place in range(length):
+            np.testing.assert_array_equal(turned.images[place], a_clip.images[start - place])
+            np.testing.assert_array_equal(turned.masks[place], a_clip.masks[start - place])
+            assert turned.weights[place] == trusted.weights[start - place]
+
+
+def test_batches_have_objects_that_grow_from_clips_in_which_they_shrink(a_clip: Clip) -> None:
+    framing = ObjectFraming(64)
+    shrinking = replace(a_clip, masks=a_clip.masks.copy())
+    rows, columns = np.indices(shrinking.masks.shape[1:])
+    y, x = (float(place.mean()) for place in np.nonzero(shrinking.masks[0]))
+    for place in range(shrinking.length):
+        shrinking.masks[place] = (rows - y) ** 2 + (columns - x) ** 2 < (9 - 1.5 * place) ** 2
+    source = Same(shrinking)
+    areas = []
+    for seed in range(40):
+        batch = batch_of(np.random.default_rng(seed), source, framing, Settings(frames=3, lengths=(3,), box=1, point=0))
+        areas.append(batch.truth[0].sum(dim=(1, 2)).tolist())
+    grown = [first < last for first, *_, last in areas]
+    assert 0.15 < np.mean(grown) < 0.7
+    assert all(first > 0 for first, *_ in areas)
 
 
 def test_turning_a_clip_turns_its_spacing(a_clip: Clip) -> None:
