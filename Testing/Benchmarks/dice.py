@@ -1,14 +1,14 @@
 """Dice of the embedded model on labelled volumes: one box on the largest slice, nothing else.
 
     .venv/bin/python Testing/Benchmarks/dice.py FOLDER [-o TABLE.md]
-        [--model embedded] [--through session cli worker module] [--margin 0.05]
+        [--model embedded] [--through session cli worker module] [--margin 0.05 | --off 1] [--at 1.0]
 
 FOLDER holds one folder per volume with `image.nii.gz`, `label.nii.gz` and `meta.json` (`id`, `modality`, `dim`,
-`structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis, the bounding box of the
-label there grown on every side by 5 % of its size (`--margin`), both directions. "known" is told the true range, "auto"
-is not. A structure counts if it has 5 slices, 25 voxels on its largest slice, and four fifths of it in one piece (which
-then is the target). "past" and "missed" are the slices of "auto" beyond the true ends, and those of the
-truth without a mask.
+`structures: {name: {label}}`). The protocol: the largest slice along the volume's slice axis (`--at 0.5`: the first one
+that has half its area), the bounding box of the label there grown on every side by 5 % of its size (`--margin`; `--off
+SEED`: every side moved by 5 to 10 %, in or out), both directions. "known" is told the true range, "auto" is not. A
+structure counts if it has 5 slices, 25 voxels on the prompted slice, and four fifths of it in one piece (which then is
+the target). "past" and "missed" are the slices of "auto" beyond the true ends, and those of the truth without a mask.
 
 `--through` sends auto cases (all, or every Nth with `--every N`) through several ways into the engine and stops at the
 first voxel that differs.
@@ -21,6 +21,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,7 @@ from medsam2_protocol.prompts import BoxPrompt, SegmentPrompts, axis_kji  # noqa
 
 Mask = npt.NDArray[np.bool_]
 MARGIN = 0.05  # of the object's size, on every side
+OFF = 0.05, 0.1  # of the object's size
 SMALLEST_SLICES, SMALLEST_AREA, LARGEST_PIECE = 5, 25, 0.8
 ANISOTROPIC = 1.3
 TUMOUR_WORDS = ("gtv", "tumour", "tumor", "lesion", "lymph", "glioma")
@@ -71,6 +73,30 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Prompting:
+    """Which slice is prompted, by which box.
+
+    Attributes:
+        margin: of the box on every side, as a part of the object's size.
+        at: area of the slice, as a part of the largest.
+        seed: instead of the margin every side is moved by `OFF`, inwards or outwards, for each structure otherwise.
+    """
+
+    margin: float = MARGIN
+    at: float = 1.0
+    seed: int | None = None
+
+    def slice_of(self, areas: npt.NDArray[np.int64]) -> int:
+        return int(np.flatnonzero(areas >= self.at * areas.max())[0])
+
+    def box(self, mask: Mask, axis: str, index: int, name: str) -> BoxPrompt:
+        if self.seed is None:
+            return grown_box(mask, axis, index, self.margin)
+        rng = np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        return moved_box(mask, axis, index, rng.uniform(*OFF, 4) * rng.choice([-1, 1], 4))
+
+
+@dataclass(frozen=True)
 class Score:
     """Dice on the prompted slice, in 3D with the true range known, and with auto-stop.
 
@@ -92,11 +118,13 @@ def main() -> int:
     parser.add_argument("--through", nargs="+", choices=sorted(WAYS), default=["session"])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--margin", type=float, default=MARGIN, help="of the box, as a part of the object's size")
+    parser.add_argument("--off", type=int, metavar="SEED", help="move every side by 5 to 10 %%, in or out")
+    parser.add_argument("--at", type=float, default=1.0, help="area of the prompted slice, as a part of the largest")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     backend = load_backend(options.model)
     scores = []
-    for case in cases_in(options.folder, options.margin):
+    for case in cases_in(options.folder, Prompting(options.margin, options.at, options.off)):
         scores.append(score(case, backend))
         print(row(scores[-1]), flush=True)
         if len(options.through) > 1 and len(scores) % options.every == 0:
@@ -108,7 +136,7 @@ def main() -> int:
     return 0
 
 
-def cases_in(folder: Path, margin: float = MARGIN) -> Iterator[Case]:
+def cases_in(folder: Path, prompting: Prompting | None = None) -> Iterator[Case]:
     """Every structure that one box can stand for, in the order of the folder names."""
     for meta_file in sorted(folder.glob("*/meta.json")):
         meta = json.loads(meta_file.read_text(encoding="utf-8"))
@@ -118,7 +146,7 @@ def cases_in(folder: Path, margin: float = MARGIN) -> Iterator[Case]:
         volume = read_volume(image)
         labels = sitk.GetArrayFromImage(sitk.ReadImage(str(meta_file.parent / "label.nii.gz")))
         for name, structure in meta["structures"].items():
-            case = _case(image, name, meta["modality"], volume, labels == structure["label"], margin)
+            case = _case(image, name, meta["modality"], volume, labels == structure["label"], prompting or Prompting())
             if case is not None:
                 yield case
 
@@ -242,7 +270,7 @@ class _Pipe:
         self._process.stdin.flush()
 
 
-def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask, margin: float) -> Case | None:
+def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask, prompting: Prompting) -> Case | None:
     axis = _slice_axis(volume)
     truth = _largest_piece(truth_kji)
     if truth is None:
@@ -250,11 +278,12 @@ def _case(image: Path, name: str, modality: str, volume: Volume, truth_kji: Mask
     slices = np.moveaxis(truth, axis_kji(axis), 0)
     areas = slices.sum(axis=(1, 2))
     occupied = np.flatnonzero(areas)
-    index = int(areas.argmax())
+    index = prompting.slice_of(areas)
     if len(occupied) < SMALLEST_SLICES or areas[index] < SMALLEST_AREA or _largest_piece(slices[index][None]) is None:
         return None
     ends = int(occupied[0]), int(occupied[-1])
-    return Case(image, name, modality, volume, truth, axis, ends, grown_box(slices[index], axis, index, margin))
+    box = prompting.box(slices[index], axis, index, image.parent.name + name)
+    return Case(image, name, modality, volume, truth, axis, ends, box)
 
 
 def _slice_axis(volume: Volume) -> str:
@@ -277,10 +306,15 @@ def _largest_piece(mask: Mask) -> Mask | None:
 
 
 def grown_box(mask: Mask, axis: str, index: int, margin: float = MARGIN) -> BoxPrompt:
+    return moved_box(mask, axis, index, np.full(4, margin))
+
+
+def moved_box(mask: Mask, axis: str, index: int, outwards: npt.NDArray[np.float64]) -> BoxPrompt:
+    """The bounding box with left, upper, right and lower side moved outwards by parts of the object's size."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     (x0, x1), (y0, y1) = ((float(found[0]), float(found[-1])) for found in (columns, rows))
-    grow_x, grow_y = margin * (x1 - x0 + 1), margin * (y1 - y0 + 1)
-    return BoxPrompt(axis, index, (x0 - grow_x, y0 - grow_y), (x1 + grow_x, y1 + grow_y))
+    left, upper, right, lower = outwards * [x1 - x0 + 1, y1 - y0 + 1, x1 - x0 + 1, y1 - y0 + 1]
+    return BoxPrompt(axis, index, (x0 - left, y0 - upper), (x1 + right, y1 + lower))
 
 
 def header() -> list[str]:

@@ -1,6 +1,7 @@
 """Clips of a case: a structure, an axis, a slice to prompt, and the slices that follow it in one direction.
 
-Two fifths of the clips begin within three slices of the object's end, so that ends are seen as often as bodies.
+Two fifths of the clips begin within three slices of the object's end, so that ends are seen as often as bodies; of the
+others, half begin on a small slice and lead to the largest, so that objects are seen to grow.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from medsam2_engine.finetune.pieces import with_largest_on_first
 from medsam2_engine.slice_prompts import box_of_mask
 from medsam2_protocol.prompts import axis_ijk, axis_kji
 
-NEAR_END_SHARE, PIECE_SHARE, PADDED_SHARE = 0.4, 0.9, 0.5
+NEAR_END_SHARE, GROWING_SHARE, PIECE_SHARE, PADDED_SHARE = 0.4, 0.5, 0.9, 0.5
 BODY = 0.4  # of the largest area: a slice that a person would prompt
 SMALL = 0.75  # of the largest area: a slice from which an object grows
 END = 0.05  # of the largest area: less is not followed to
@@ -58,7 +59,7 @@ class ClipOptions:
     is_whole: bool = False
     paint_share: float = 0.0
     near_end: float = NEAR_END_SHARE
-    growing: float = 0.0
+    growing: float = GROWING_SHARE
     tissues: float = 0.0
     to_partner: bool = False
 

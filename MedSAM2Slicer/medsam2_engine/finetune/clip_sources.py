@@ -18,7 +18,7 @@ from medsam2_engine.finetune.settings import Settings
 from medsam2_engine.framing import Framing
 
 THROWS = 200  # before a folder is said to hold nothing usable
-BACKWARDS_SHARE = 0.4
+BACKWARDS_SHARE = 0.25
 SMALLEST_START = 0.15  # of the object on the clip's first slice
 
 

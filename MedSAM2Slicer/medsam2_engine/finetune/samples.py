@@ -23,8 +23,10 @@ from medsam2_engine.slice_prompts import Box, Click, SlicePrompts, box_of_mask
 
 BOX, POINT, MASK = "box", "point", "mask"
 KINDS = (BOX, POINT, MASK)
-LOOSEST, JITTER = 0.12, 0.03  # of the object's size: the margin a person leaves, and how unevenly
-TIGHTEST_SIDE, LOOSEST_SIDE = -0.06, 0.2
+HAND_SHARE = 0.5
+LOOSEST, JITTER = 0.12, 0.03  # of the object's size: the margin a careful hand leaves, and how unevenly
+OFF = 0.1  # of the object's size: how far any side of another box is off
+TIGHTEST_SIDE, LOOSEST_SIDE = -0.1, 0.2
 OBJECT_IN_LOOK = (0.15, 0.75)  # of the frame's side; other looks at a clicked object are hopeless
 
 
@@ -88,14 +90,16 @@ def collated(samples: Sequence[Sample], kind: str) -> Batch:
 
 
 def jittered(rng: np.random.Generator, box: Box, shape: tuple[int, int]) -> Box:
-    """The box as a person draws it: with a margin that is tight or loose all round, and every side a little off.
+    """The box as a person draws it: around the object with a margin, tight or loose, or with sides off either way.
 
-    A box that was never looser than the object teaches that objects fill their boxes.
+    Boxes that are never loose teach that objects fill their boxes, and boxes that are never too tight that none leaves
+    its box; what is to be learnt is that a box says roughly where the object is.
     """
     x0, y0, x1, y1 = box
     width, height = x1 - x0 + 1, y1 - y0 + 1
-    margin = rng.uniform(0, LOOSEST) * rng.choice([0, 1, 1, 1, 1, 1])
-    out = np.clip(rng.normal(margin, JITTER * rng.choice([0, 1, 1, 1]), 4), TIGHTEST_SIDE, LOOSEST_SIDE)
+    is_careful = rng.random() < HAND_SHARE
+    out = rng.normal(rng.uniform(0, LOOSEST), JITTER, 4) if is_careful else rng.uniform(-OFF, OFF, 4)
+    out = np.clip(out, TIGHTEST_SIDE, LOOSEST_SIDE)
     moved = np.array([x0 - out[0] * width, y0 - out[1] * height, x1 + out[2] * width, y1 + out[3] * height])
     moved = np.clip(moved, 0, np.array([shape[1], shape[0], shape[1], shape[0]]) - 1)
     return float(moved[0]), float(moved[1]), float(max(moved[2], moved[0])), float(max(moved[3], moved[1]))

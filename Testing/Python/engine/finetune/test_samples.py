@@ -90,18 +90,18 @@ def test_whole_slices_serve_models_that_look_at_whole_slices(a_clip: Clip) -> No
     assert abs(rows.max() - y1) < 5
 
 
-def test_boxes_have_the_margin_of_a_hand_tight_or_loose() -> None:
+def test_boxes_have_the_margin_of_a_hand_or_are_off_either_way() -> None:
     rng = np.random.default_rng(0)
     box = (20.0, 30.0, 59.0, 69.0)
     drawn = np.array([jittered(rng, box, (100, 100)) for _ in range(600)])
     outwards = (drawn - np.array(box)) * np.array([-1, -1, 1, 1]) / 40
-    assert outwards.min() >= -0.06 - 1e-9
+    assert outwards.min() >= -0.1 - 1e-9
     assert outwards.max() <= 0.2 + 1e-9
-    assert 0.04 < outwards.mean() < 0.06
-    assert 0.1 < (outwards < 0).mean() < 0.25
+    assert 0.02 < outwards.mean() < 0.04
+    assert 0.2 < (outwards < 0).mean() < 0.4
     margins = outwards.mean(axis=1)
-    assert (margins < 0.01).mean() > 0.1
-    assert (margins > 0.1).mean() > 0.1
+    assert (margins < 0).mean() > 0.15
+    assert (margins > 0.1).mean() > 0.05
 
 
 def test_a_box_stays_on_its_slice() -> None:
