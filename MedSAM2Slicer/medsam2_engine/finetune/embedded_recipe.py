@@ -1,12 +1,12 @@
 """The training of the embedded model: what it may learn from, in which mixture, and with which settings.
 
     python -m medsam2_engine.finetune.embedded_recipe clips DATA STATE --recipe scratch --seed 11 --shards 24
-    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 28200
+    python -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 38000
 
 or the last line on two cores:
 
     export ACCELERATE_USE_CPU=true OMP_NUM_THREADS=1
-    torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 28200
+    torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 38000
 
 The recipe "scratch" begins with random weights; its clips are its own and those of five more mixtures (`POOLS`), each
 made by a line like the first. "training" goes on from the weights of an installed model. "endings"
