@@ -118,7 +118,7 @@ def _slices(
         end = int(seen.max() if step > 0 else seen.min()) - step * int(rng.integers(0, 4))
         end = min(max(end, int(seen.min())), int(seen.max()))
         start = end if areas[end] >= 0.15 * areas.max() else start
-    elif options.growing and rng.random() < options.growing:
+    elif options.growing and rng.random() < options.growing:  # without it no number is drawn, and old clips stay equal
         before = seen[(int(areas.argmax()) - seen) * step > 0]
         small = before[areas[before] <= SMALL * areas.max()]
         start = int(rng.choice(small)) if len(small) else start
