@@ -9,9 +9,10 @@ or the last line on two cores:
     torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 38000
 
 The recipe "scratch" begins with random weights; its clips are its own and those of five more mixtures (`POOLS`), each
-made by a line like the first. "training" goes on from the weights of an installed model. "endings" comes after
-"training" and goes on from its averaged weights: it sees more objects that end, many beside something that looks just
-like them, and counts an absent object more.
+made by a line like the first. "walks" goes on from an installed model, whose image encoder gets more blocks, with longer
+walks too. "training" goes on from the weights of an installed model. "endings" comes after "training" and goes on from
+its averaged weights: it sees more objects that end, many beside something that looks just like them, and counts an
+absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
@@ -40,6 +41,7 @@ from medsam2_engine.finetune.cases import TrainingCase, read_cases
 from medsam2_engine.finetune.clip_pool import ClipPool, write_shard
 from medsam2_engine.finetune.clip_sources import batch_of
 from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.deepening import Depth, deepened
 from medsam2_engine.finetune.implants import implanted_clip
 from medsam2_engine.finetune.initialisation import initialise
 from medsam2_engine.finetune.losses import CROSS_ENTROPY
@@ -50,6 +52,7 @@ from medsam2_engine.finetune.shapes import shape_clip
 from medsam2_engine.finetune.team import find_team
 from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.finetune.training_state import STATE_FILE, put_average
+from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import find_model
 
 REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
@@ -111,16 +114,23 @@ SCRATCH_SETTINGS = replace(
     average=0.998,
     losses=replace(CROSS_ENTROPY, absent=5.0, object_score=1.25),
 )
-SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
+# A walk of seven slices hardly shows where following on from one's own masks leads.
+WALK_SETTINGS = replace(
+    SCRATCH_SETTINGS, seed=2029, lengths=(1, 2, 3, 5, 7, 13, 13), learning_rate=4e-4, warmup=100, cooldown=1.0
+)
+SCRATCH, TRAINING, ENDINGS, CORRECTING, WALKS = "scratch", "training", "endings", "corrections", "walks"
 SIDES, PATIENTS, IMPLANTS, GROWING = "sides", "patients", "implants", "growing"  # only clips
 RECIPES = {  # by the folder in STATE
     SCRATCH: SCRATCH_SETTINGS,
+    WALKS: WALK_SETTINGS,
     TRAINING: SETTINGS,
     ENDINGS: ENDING_SETTINGS,
     CORRECTING: CORRECTION_SETTINGS,
 }
+DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1)}  # blocks of the image encoder, where a recipe adds some
 POOLS = {
     SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING),
+    WALKS: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING, WALKS),
     TRAINING: (TRAINING,),
     ENDINGS: (TRAINING, ENDINGS),
     CORRECTING: (TRAINING,),
@@ -140,6 +150,7 @@ class Mixture:
         pet: part of the real tumours that are seen in PET.
         implant: made-up lesions in real images, PET as often as among the real tumours.
         growing: part of the clips of cases, but for those near an end, that go to where the object is largest.
+        length: slices of a clip.
     """
 
     real: float
@@ -155,6 +166,7 @@ class Mixture:
     pet: float = 0.3
     implant: float = 0.0
     growing: float = 0.0
+    length: int = CLIP_LENGTH
 
 
 MIXTURES = {
@@ -166,6 +178,20 @@ MIXTURES = {
     IMPLANTS: Mixture(0.20, 0.02, 0.08, 0.0, 0.10, near_end=0.4, twins=0.5, tissues=0.4, by_number=True, implant=0.5),
     GROWING: Mixture(
         0.56, 0.06, 0.06, 0.04, 0.16, near_end=0.1, twins=0.3, tissues=0.4, by_number=True, pet=0.4, growing=0.9
+    ),
+    WALKS: Mixture(
+        0.66,
+        0.06,
+        0.04,
+        0.04,
+        0.15,
+        near_end=0.2,
+        twins=0.5,
+        tissues=0.4,
+        by_number=True,
+        pet=0.4,
+        growing=0.4,
+        length=13,
     ),
 }
 
@@ -208,15 +234,15 @@ def _thrown(
     edges = np.cumsum([getattr(mixture, kind) for kind in kinds])
     number = int(np.searchsorted(edges, rng.random(), side="right"))
     kind = kinds[number] if number < len(kinds) else "shape"
-    options = ClipOptions(CLIP_LENGTH, near_end=mixture.near_end, growing=mixture.growing, tissues=mixture.tissues)
+    options = ClipOptions(mixture.length, near_end=mixture.near_end, growing=mixture.growing, tissues=mixture.tissues)
     if kind == "real":
         return clip_of_case(rng, _one_of(rng, _pet_or_not(rng, tumours, mixture.pet)), options)
     if kind == "hippocampus":
         return clip_of_case(rng, _one_of(rng, hippocampi), options)
     if kind == "pseudo":
-        return _pseudo(rng, tumours)
+        return _pseudo(rng, tumours, mixture.length)
     if kind == "implant":
-        return _implant(rng, _pet_or_not(rng, tumours, mixture.pet))
+        return _implant(rng, _pet_or_not(rng, tumours, mixture.pet), mixture.length)
     if kind == "painted_real":
         return clip_of_case(rng, _one_of(rng, tumours), replace(options, paint_share=1.0))
     if kind == "painted" and mixture.sides and rng.random() < mixture.sides:
@@ -224,7 +250,7 @@ def _thrown(
         return clip_of_case(rng, _one_of(rng, brains), replace(options, to_partner=True))
     if kind == "painted":
         return clip_of_case(rng, map_of(rng, maps, mixture.by_number), options)
-    return shape_clip(rng, CLIP_LENGTH, mixture.twins)
+    return shape_clip(rng, mixture.length, mixture.twins)
 
 
 def map_of(rng: np.random.Generator, maps: Sequence[TrainingCase], by_number: bool) -> TrainingCase:
@@ -242,17 +268,17 @@ def _pet_or_not(rng: np.random.Generator, cases: Sequence[TrainingCase], share: 
     return [case for case in cases if ("_pet_" in case.id) == is_pet]
 
 
-def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
+def _pseudo(rng: np.random.Generator, cases: Sequence[TrainingCase], length: int) -> Clip | None:
     """Most throws meet no compact object."""
     is_ct = rng.random() < PSEUDO_CT_SHARE
     chosen = [case for case in cases if ("_ct_" in case.id) == is_ct]
-    return _first(pseudo_clip(rng, _one_of(rng, chosen), CLIP_LENGTH) for _ in range(THROWS))
+    return _first(pseudo_clip(rng, _one_of(rng, chosen), length) for _ in range(THROWS))
 
 
-def _implant(rng: np.random.Generator, cases: Sequence[TrainingCase]) -> Clip | None:
+def _implant(rng: np.random.Generator, cases: Sequence[TrainingCase], length: int) -> Clip | None:
     """Half of the throws meet air."""
     chosen = (_one_of(rng, cases) for _ in range(THROWS))
-    return _first(implanted_clip(rng, case, CLIP_LENGTH, "_pet_" in case.id) for case in chosen)
+    return _first(implanted_clip(rng, case, length, "_pet_" in case.id) for case in chosen)
 
 
 def _first(clips: Iterable[Clip | None]) -> Clip | None:
@@ -298,7 +324,7 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     team = find_team()
     if team.rank == 0:
         print(f"{len(pool)} clips, {team.size} processes", flush=True)
-    model, framing, probes = load_sam2(entry, entry), framing_of(entry.input_policy), None
+    model, framing, probes = begun(start, recipe), framing_of(entry.input_policy), None
     if recipe == ENDINGS and (state / TRAINING / STATE_FILE).is_file():
         put_average(model, state / TRAINING)
     if recipe == SCRATCH:
@@ -313,6 +339,13 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda signum, frame: stopped.append(signum))
     return training.run(lambda: bool(stopped))
+
+
+def begun(start: str, recipe: str) -> Sam2:
+    """The installed model of that id as the recipe begins with it: with more blocks, or as it is."""
+    entry = find_model(start)
+    model = load_sam2(entry, entry)
+    return deepened(model, DEPTHS[recipe]) if recipe in DEPTHS else model
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

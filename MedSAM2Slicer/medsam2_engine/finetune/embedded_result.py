@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from medsam2_engine.backends.load import framing_of, load_sam2
-from medsam2_engine.finetune.embedded_recipe import RECIPES, VALIDATION_SUBJECTS, allowed_cases
+from medsam2_engine.finetune.deepening import deepened, deepest
+from medsam2_engine.finetune.embedded_recipe import RECIPES, VALIDATION_SUBJECTS, allowed_cases, begun
 from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.finetune.scoring import Score, score, tasks_of
 from medsam2_engine.finetune.settings import ALL
@@ -54,16 +55,17 @@ COLUMNS = {
 
 def export(state: Path, folder: Path, recipe: str = "training") -> None:
     """The averaged weights of a training in STATE as a folder that can be loaded and added to the model list."""
-    entry = find_model(START)
-    model = load_sam2(entry, entry)
+    model = begun(START, recipe)
     step = put_average(model, state / recipe)
-    write_weights(folder, model, ALL, entry)
+    write_weights(folder, model, ALL, find_model(START))
     print(f"{folder}: step {step}")
 
 
 def merge(merged: Path, folders: Sequence[Path]) -> None:
-    """The mean of the weights of several folders, as a folder like them."""
+    """The mean of the weights of several folders, as a folder like them; the shallower ones are made as deep first."""
     models = [load_model(folder) for folder in folders]
+    depth = deepest(model.config.hiera.blocks for model in models)
+    models = [deepened(model, depth) for model in models]
     states = [model.state_dict() for model in models]
     for name, weights in states[0].items():
         weights.copy_(torch.stack([state[name].float() for state in states]).mean(0))

@@ -2,15 +2,18 @@
 
 After every answer its loss is taken. What is remembered are the model's own masks, or the true ones now and then, so
 that it learns from a good past first and from its own later. Gradients do not run through remembered masks, as a mask
-on the screen has none.
+on the screen has none. Some walks drift: every mask that is remembered is a little smaller, or larger, than the one that
+was found. Who believes such a past lets an object shrink or swell from slice to slice; image and prompt know better.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from medsam2_engine.finetune import network
@@ -27,6 +30,8 @@ from medsam2_engine.model.sam2 import Sam2
 CLICKS = (0.62, 0.13, 0.1, 0.06, 0.05, 0.04)  # chances of 0, 1, 2 ... corrections; more than ever seen do harm
 CLICKS_OF_CORRECTIONS = (0.0, 0.25, 0.25, 0.2, 0.15, 0.15)
 MANY_SLICES = 1000  # a volume's length as the memory bank is told it
+DRIFTING_SHARE = 0.35  # of the walks; half of them shrink
+FURTHEST_DRIFT = 3  # pixels of the frame, on every side
 RMS_LIMIT, RMS_WEIGHT = 2.0, 0.02  # of the stride-16 map: it must not drown prompts and memories, which are about 1
 
 
@@ -57,6 +62,26 @@ def drawn_play(rng: np.random.Generator, length: int, is_corrected: bool = False
     return Play(clicks, corrected, age)
 
 
+def drawn_drift(rng: np.random.Generator, objects: int) -> list[int]:
+    """How far the remembered masks of each object move outwards, in pixels of the frame; 0 for most."""
+    ways = rng.choice((-1, 0, 1), objects, p=(DRIFTING_SHARE / 2, 1 - DRIFTING_SHARE, DRIFTING_SHARE / 2))
+    return [int(way) for way in ways * rng.integers(1, FURTHEST_DRIFT + 1, objects)]
+
+
+def drifted(logits: Tensor, outwards: Sequence[int]) -> Tensor:
+    """Logits (B, S, S) whose mask is larger, or smaller where `outwards` is negative, by so many pixels all round."""
+    return torch.stack([_moved(one, pixels) for one, pixels in zip(logits, outwards, strict=True)])
+
+
+def _moved(logits: Tensor, outwards: int) -> Tensor:
+    """The largest logit around each pixel, or the smallest."""
+    reach = abs(outwards)
+    if not reach:
+        return logits
+    sign = 1 if outwards > 0 else -1
+    return sign * F.max_pool2d(sign * logits[None], 2 * reach + 1, stride=1, padding=reach)[0]
+
+
 def played(
     model: Sam2,
     batch: Batch,
@@ -84,6 +109,7 @@ class _Player:
         self._model, self._batch, self._play, self._weights = model, batch, play, weights
         self._rng, self._statistics, self._probes = rng, stats, probes
         self._bank = MemoryBank(model.config, MANY_SLICES)
+        self._drift = drawn_drift(rng, len(batch.truth))
         self._losses: list[Tensor] = []
         self._readings: list[Tensor] = []
 
@@ -162,7 +188,7 @@ class _Player:
         truth = self._batch.truth[:, slice_]
         dictated = self._thrown(self._play.true_presence, truth)
         present = torch.where(dictated, loss.present, answers.object_score > 0)
-        certainty = (full > 0).to(full) if is_sure else full.sigmoid()
+        certainty = (full > 0).to(full) if is_sure else drifted(full, self._drift).sigmoid()
         certainty = torch.where(present[:, None, None], certainty, torch.zeros_like(certainty))
         given = self._thrown(self._play.true_memory, truth)
         certainty = torch.where(given[:, None, None], truth, certainty)

@@ -16,6 +16,8 @@ from medsam2_engine.errors import NoSuchModel
 from medsam2_engine.finetune.settings import LORA
 from medsam2_engine.finetune.trainable import ALPHA
 from medsam2_engine.finetune.trained_model import ADAPTER, merged_state
+from medsam2_engine.model.checkpoint import read_config, read_entries
+from medsam2_engine.model.config import HieraConfig
 from medsam2_engine.model.keys import to_transformers
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.model_store import ADAPTER_FILES, FOLDER_FILES, add_own, remove_model
@@ -44,7 +46,7 @@ def write_weights(folder: Path, model: Sam2, trained: str, base: ModelEntry) -> 
     if base.architecture:
         _save(state, folder / weights)
         return folder / weights
-    shutil.copyfile(find_checkpoint(base) / config, folder / config)
+    _write_config(find_checkpoint(base) / config, folder / config, model.config.hiera)
     copies = {name: tensor.clone() for name, tensor in to_transformers(state).items()}
     _save({name: tensor.half() for name, tensor in copies.items()}, folder / weights)
     return folder
@@ -70,6 +72,17 @@ def list_model(
     folder = add_own(path, entry)
     (models_folder() / model_id / CARD_FILE).write_text(card, encoding="utf-8")
     return folder
+
+
+def _write_config(source: Path, target: Path, hiera: HieraConfig) -> None:
+    """A copy of the base's description, with the depth of a model that was made deeper."""
+    if read_config(source).hiera == hiera:
+        shutil.copyfile(source, target)
+        return
+    entries = read_entries(source)
+    trunk = entries["vision_config"]["backbone_config"]
+    trunk["blocks_per_stage"], trunk["global_attention_blocks"] = list(hiera.blocks), list(hiera.global_blocks)
+    target.write_text(json.dumps(entries, indent=2) + "\n", encoding="utf-8")
 
 
 def _purpose(base: ModelEntry) -> str:

@@ -10,12 +10,16 @@ import torch
 from medsam2_engine.finetune.cases import read_cases
 from medsam2_engine.finetune.clip_pool import write_shard
 from medsam2_engine.finetune.clips import Clip
+from medsam2_engine.finetune.deepening import deepened
 from medsam2_engine.finetune.embedded_recipe import (
+    DEPTHS,
     MIXTURES,
     POOLS,
+    RECIPES,
     SCRATCH,
     SETTINGS,
     VALIDATION_SUBJECTS,
+    WALKS,
     allowed_cases,
     clips_folder,
     map_of,
@@ -102,6 +106,25 @@ def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_c
     load_model(tmp_path / "model")
 
 
+def test_walks_go_on_from_the_installed_model_with_more_blocks(tmp_path: Path, a_clip: Clip) -> None:
+    long = Clip(np.repeat(a_clip.images, 5, 0)[:13], np.repeat(a_clip.masks, 5, 0)[:13], a_clip.spacing_xy)
+    for recipe in POOLS[WALKS]:
+        folder = clips_folder(tmp_path, recipe)
+        folder.mkdir()
+        write_shard(folder / "a.clips", [long])
+    train(tmp_path, 1, "embedded", WALKS)
+    export(tmp_path, tmp_path / "model", WALKS)
+    model, shipped = load_model(tmp_path / "model"), load_model(find_checkpoint(find_model("embedded")))
+    assert model.config.hiera.blocks == DEPTHS[WALKS]
+    name = "sam_mask_decoder.iou_token.weight"
+    torch.testing.assert_close(model.state_dict()[name], shipped.state_dict()[name], atol=1e-2, rtol=1e-2)
+
+
+def test_some_clips_are_as_long_as_the_longest_walk_of_their_recipe() -> None:
+    for recipe, pools in POOLS.items():
+        assert max(RECIPES[recipe].lengths) <= max(MIXTURES[pool].length for pool in pools), recipe
+
+
 def test_merged_weights_are_the_mean_of_both(tmp_path: Path) -> None:
     entry = find_model("embedded")
     for name, shift in (("first", 0.5), ("second", -0.25)):
@@ -114,6 +137,20 @@ def test_merged_weights_are_the_mean_of_both(tmp_path: Path) -> None:
     for name, weights in found.items():
         expected = torch.full_like(weights, 0.125) if name == "sam_mask_decoder.iou_token.weight" else before[name]
         torch.testing.assert_close(weights, expected, atol=0, rtol=0)
+
+
+def test_a_shallow_and_a_deep_model_are_merged_as_deep_ones(tmp_path: Path) -> None:
+    entry = find_model("embedded")
+    shallow = load_model(find_checkpoint(entry))
+    one, two, three, four = shallow.config.hiera.blocks
+    write_weights(tmp_path / "shallow", shallow, "all", entry)
+    write_weights(tmp_path / "deep", deepened(shallow, (one, two, three + 1, four)), "all", entry)
+    merge(tmp_path / "merged", [tmp_path / "shallow", tmp_path / "deep"])
+    merged = load_model(tmp_path / "merged")
+    assert merged.config.hiera.blocks == (one, two, three + 1, four)
+    pixels = torch.randn(1, 3, merged.config.image_size, merged.config.image_size)
+    with torch.no_grad():
+        torch.testing.assert_close(merged.encode(pixels).coarse, shallow.encode(pixels).coarse, atol=0.05, rtol=0.05)
 
 
 def test_body_parts_with_more_label_maps_come_more_often(tmp_path: Path) -> None:
