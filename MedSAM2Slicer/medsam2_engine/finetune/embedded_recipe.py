@@ -9,10 +9,10 @@ or the last line on two cores:
     torchrun --nproc-per-node 2 -m medsam2_engine.finetune.embedded_recipe train STATE --recipe scratch --steps 38000
 
 The recipe "scratch" begins with random weights; its clips are its own and those of five more mixtures (`POOLS`), each
-made by a line like the first. "walks" goes on from an installed model, whose image encoder gets more blocks, with longer
-walks too. "training" goes on from the weights of an installed model. "endings" comes after "training" and goes on from
-its averaged weights: it sees more objects that end, many beside something that looks just like them, and counts an
-absent object more.
+made by a line like the first. "walks" goes on from an installed model, whose image encoder gets more blocks, with
+longer walks too. "training" goes on from the weights of an installed model. "endings" comes after "training" and goes
+on from its averaged weights: it sees more objects that end, many beside something that looks just like them, and counts
+an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
@@ -180,7 +180,7 @@ MIXTURES = {
         0.56, 0.06, 0.06, 0.04, 0.16, near_end=0.1, twins=0.3, tissues=0.4, by_number=True, pet=0.4, growing=0.9
     ),
     WALKS: Mixture(
-        0.66,
+        0.60,
         0.06,
         0.04,
         0.04,

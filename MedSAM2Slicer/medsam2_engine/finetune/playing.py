@@ -2,8 +2,9 @@
 
 After every answer its loss is taken. What is remembered are the model's own masks, or the true ones now and then, so
 that it learns from a good past first and from its own later. Gradients do not run through remembered masks, as a mask
-on the screen has none. Some walks drift: every mask that is remembered is a little smaller, or larger, than the one that
-was found. Who believes such a past lets an object shrink or swell from slice to slice; image and prompt know better.
+on the screen has none. Some walks drift: every mask that is remembered is a little smaller, or larger, than the one
+that was found. Who believes such a past lets an object shrink or swell from slice to slice; image and prompt know
+better.
 """
 
 from __future__ import annotations
