@@ -116,7 +116,13 @@ SCRATCH_SETTINGS = replace(
 )
 # A walk of seven slices hardly shows where following on from one's own masks leads.
 WALK_SETTINGS = replace(
-    SCRATCH_SETTINGS, seed=2029, lengths=(1, 2, 3, 5, 7, 13, 13), learning_rate=4e-4, warmup=100, cooldown=1.0
+    SCRATCH_SETTINGS,
+    seed=2029,
+    lengths=(1, 2, 3, 5, 7, 13, 13),
+    drift=0.35,
+    learning_rate=4e-4,
+    warmup=100,
+    cooldown=1.0,
 )
 SCRATCH, TRAINING, ENDINGS, CORRECTING, WALKS = "scratch", "training", "endings", "corrections", "walks"
 SIDES, PATIENTS, IMPLANTS, GROWING = "sides", "patients", "implants", "growing"  # only clips

@@ -31,7 +31,6 @@ from medsam2_engine.model.sam2 import Sam2
 CLICKS = (0.62, 0.13, 0.1, 0.06, 0.05, 0.04)  # chances of 0, 1, 2 ... corrections; more than ever seen do harm
 CLICKS_OF_CORRECTIONS = (0.0, 0.25, 0.25, 0.2, 0.15, 0.15)
 MANY_SLICES = 1000  # a volume's length as the memory bank is told it
-DRIFTING_SHARE = 0.35  # of the walks; half of them shrink
 FURTHEST_DRIFT = 3  # pixels of the frame, on every side
 RMS_LIMIT, RMS_WEIGHT = 2.0, 0.02  # of the stride-16 map: it must not drown prompts and memories, which are about 1
 
@@ -46,6 +45,7 @@ class Play:
         age: slices between the prompted one and the next, as far on in a long walk.
         true_memory: how often a remembered mask is the true one.
         true_presence: how often presence is dictated.
+        drift: how often an object's remembered masks drift.
     """
 
     clicks: int = 0
@@ -53,19 +53,22 @@ class Play:
     age: int = 0
     true_memory: float = 0.1
     true_presence: float = 0.3
+    drift: float = 0.0
 
 
-def drawn_play(rng: np.random.Generator, length: int, is_corrected: bool = False) -> Play:
+def drawn_play(rng: np.random.Generator, length: int, is_corrected: bool = False, drift: float = 0.0) -> Play:
     """A random play for clips of that length; is_corrected: never without a click."""
     clicks = int(rng.choice(len(CLICKS), p=CLICKS_OF_CORRECTIONS if is_corrected else CLICKS))
     corrected = int(rng.integers(1, length)) if length > 1 and (rng.random() < 0.25 or is_corrected) else 0
     age = int(rng.integers(0, 25)) if rng.random() < 0.4 else 0
-    return Play(clicks, corrected, age)
+    return Play(clicks, corrected, age, drift=drift)
 
 
-def drawn_drift(rng: np.random.Generator, objects: int) -> list[int]:
-    """How far the remembered masks of each object move outwards, in pixels of the frame; 0 for most."""
-    ways = rng.choice((-1, 0, 1), objects, p=(DRIFTING_SHARE / 2, 1 - DRIFTING_SHARE, DRIFTING_SHARE / 2))
+def drawn_drift(rng: np.random.Generator, objects: int, share: float) -> list[int]:
+    """How far the remembered masks of each object move outwards, in pixels of the frame; 0 for all but `share`."""
+    if not share:
+        return [0] * objects  # without a draw: trainings without drift stay what they were
+    ways = rng.choice((-1, 0, 1), objects, p=(share / 2, 1 - share, share / 2))
     return [int(way) for way in ways * rng.integers(1, FURTHEST_DRIFT + 1, objects)]
 
 
@@ -110,7 +113,7 @@ class _Player:
         self._model, self._batch, self._play, self._weights = model, batch, play, weights
         self._rng, self._statistics, self._probes = rng, stats, probes
         self._bank = MemoryBank(model.config, MANY_SLICES)
-        self._drift = drawn_drift(rng, len(batch.truth))
+        self._drift = drawn_drift(rng, len(batch.truth), play.drift)
         self._losses: list[Tensor] = []
         self._readings: list[Tensor] = []
 

@@ -23,6 +23,7 @@ class Settings:
         steps: optimiser steps of the whole training.
         frames: slices per micro-batch; a step adds the gradients of `accumulation` micro-batches.
         lengths: clip lengths, drawn with equal chance.
+        drift: part of the walks whose remembered masks are made a little smaller, or larger.
         box, point: shares of the prompts; the rest are masks.
         average: of the exponential moving average of the weights, which is the result.
         cooldown: last part of the steps over which the learning rate falls to `lowest` of its peak.
@@ -39,6 +40,7 @@ class Settings:
     lengths: tuple[int, ...] = (1, 3, 4, 5)
     box: float = 0.7
     point: float = 0.15
+    drift: float = 0.0
     learning_rate: float = 3e-4
     warmup: int = 20
     cooldown: float = 0.5

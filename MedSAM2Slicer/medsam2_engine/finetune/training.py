@@ -165,9 +165,10 @@ class Training:
 
     def _loss(self, rng: np.random.Generator) -> Tensor:
         batch = batch_of(rng, self._source, self._framing, self.settings).to(self._device)
-        play = drawn_play(rng, batch.truth.shape[1], self.settings.trained == CORRECTIONS)
+        settings = self.settings
+        play = drawn_play(rng, batch.truth.shape[1], settings.trained == CORRECTIONS, settings.drift)
         with torch.autocast("cuda", dtype=torch.bfloat16, enabled=self._device == "cuda"):
-            return played(self.model, batch, play, self.settings.losses, rng, self._statistics, self._probes)
+            return played(self.model, batch, play, settings.losses, rng, self._statistics, self._probes)
 
     @torch.no_grad()
     def _update_average(self) -> None:

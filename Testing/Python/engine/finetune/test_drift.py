@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from medsam2_engine.finetune.playing import DRIFTING_SHARE, FURTHEST_DRIFT, drawn_drift, drifted
+from medsam2_engine.finetune.playing import FURTHEST_DRIFT, drawn_drift, drifted
 
 
 def square() -> torch.Tensor:
@@ -22,9 +22,15 @@ def test_a_mask_may_drift_away_altogether() -> None:
     assert not (drifted(square()[:1], [-6]) > 0).any()
 
 
-def test_most_walks_do_not_drift_and_as_many_shrink_as_swell() -> None:
+def test_as_many_walks_drift_as_asked_for_and_as_many_shrink_as_swell() -> None:
     rng = np.random.default_rng(0)
-    drawn = np.array([pixels for _ in range(500) for pixels in drawn_drift(rng, 4)])
-    assert abs((drawn != 0).mean() - DRIFTING_SHARE) < 0.03
+    drawn = np.array([pixels for _ in range(500) for pixels in drawn_drift(rng, 4, 0.35)])
+    assert abs((drawn != 0).mean() - 0.35) < 0.03
     assert abs((drawn > 0).sum() / (drawn != 0).sum() - 0.5) < 0.05
     assert set(drawn) == set(range(-FURTHEST_DRIFT, FURTHEST_DRIFT + 1))
+
+
+def test_without_drift_no_random_number_is_drawn() -> None:
+    rng, untouched = np.random.default_rng(0), np.random.default_rng(0)
+    assert drawn_drift(rng, 3, 0.0) == [0, 0, 0]
+    assert rng.random() == untouched.random()
