@@ -21,16 +21,19 @@ BLOCKS = "image_encoder.trunk.blocks"
 Depth = tuple[int, int, int, int]
 
 
-def deepened(model: Sam2, depth: Depth, seed: int = 0) -> Sam2:
-    """The same model with so many blocks in each stage, none fewer than it has; itself if it has them already."""
+def deepened(model: Sam2, depth: Depth) -> Sam2:
+    """The same model with so many blocks in each stage; itself if it has them already.
+
+    Raises:
+        ValueError: a stage would lose blocks.
+    """
     hiera = model.config.hiera
     if hiera.blocks == depth:
         return model
     origins = block_origins(hiera.blocks, depth)
-    state = torch.get_rng_state()
-    torch.manual_seed(seed)
-    deeper = Sam2(replace(model.config, hiera=_deepened(hiera, depth, origins)))
-    torch.set_rng_state(state)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        deeper = Sam2(replace(model.config, hiera=_deepened(hiera, depth, origins)))
     others = {name: value for name, value in model.state_dict().items() if not name.startswith(f"{BLOCKS}.")}
     deeper.load_state_dict(others, strict=False)
     for number, origin in enumerate(origins):

@@ -56,6 +56,8 @@ class Settings:
         """Equal for trainings that may go on from each other: all but the number of steps, which may be raised."""
         choices = asdict(self)
         del choices["steps"]
+        if not self.drift:
+            del choices["drift"]  # younger than the others: trainings begun without it go on
         return hashlib.sha256(json.dumps(choices, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from medsam2_engine.finetune.playing import FURTHEST_DRIFT, drawn_drift, drifted
+from medsam2_engine.finetune.settings import Settings
 
 
 def square() -> torch.Tensor:
@@ -34,3 +35,8 @@ def test_without_drift_no_random_number_is_drawn() -> None:
     rng, untouched = np.random.default_rng(0), np.random.default_rng(0)
     assert drawn_drift(rng, 3, 0.0) == [0, 0, 0]
     assert rng.random() == untouched.random()
+
+
+def test_a_training_begun_before_there_was_drift_goes_on() -> None:
+    assert Settings().digest == "49ab896c8d95355d"
+    assert Settings(drift=0.1).digest != Settings().digest

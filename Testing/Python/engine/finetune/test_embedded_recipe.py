@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,15 @@ def write_case(folder: Path, case_id: str, licence: str) -> None:
     (folder / case_id / "meta.json").write_text(json.dumps(meta))
 
 
+def write_clips(state: Path, recipes: Sequence[str], clip: Clip) -> None:
+    """For each recipe a pool of one clip, as long as the recipe's own."""
+    for recipe in recipes:
+        order = np.repeat(np.arange(clip.length), 5)[: MIXTURES[recipe].length]
+        folder = clips_folder(state, recipe)
+        folder.mkdir()
+        write_shard(folder / "a.clips", [Clip(clip.images[order], clip.masks[order], clip.spacing_xy)])
+
+
 def test_data_that_may_not_be_passed_on_is_left_out(tmp_path: Path) -> None:
     for number, licence in enumerate(
         ("CC BY 4.0", "CC BY-NC-SA 4.0", "GPL-3", "research only", "see repo", "", "Apache-2.0")
@@ -72,11 +82,7 @@ def test_a_training_goes_on_and_its_average_becomes_a_model(tmp_path: Path, a_cl
 
 
 def test_the_endings_are_learnt_from_where_the_training_ended(tmp_path: Path, a_clip: Clip) -> None:
-    long = Clip(np.repeat(a_clip.images, 3, 0)[:7], np.repeat(a_clip.masks, 3, 0)[:7], a_clip.spacing_xy)
-    for recipe in ("training", "endings"):
-        folder = clips_folder(tmp_path, recipe)
-        folder.mkdir()
-        write_shard(folder / "a.clips", [long])
+    write_clips(tmp_path, ("training", "endings"), a_clip)
     train(tmp_path, 1, "embedded")
     train(tmp_path, 0, "embedded", recipe="endings")
     before, after = (
@@ -88,11 +94,7 @@ def test_the_endings_are_learnt_from_where_the_training_ended(tmp_path: Path, a_
 
 
 def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_clip: Clip) -> None:
-    long = Clip(np.repeat(a_clip.images, 3, 0)[:7], np.repeat(a_clip.masks, 3, 0)[:7], a_clip.spacing_xy)
-    for recipe in POOLS[SCRATCH]:
-        folder = clips_folder(tmp_path, recipe)
-        folder.mkdir()
-        write_shard(folder / "a.clips", [long])
+    write_clips(tmp_path, POOLS[SCRATCH], a_clip)
     train(tmp_path, 0, "embedded", SCRATCH)
     first = torch.load(tmp_path / SCRATCH / "state.pt", weights_only=True)["weights"]
     shipped = load_model(find_checkpoint(find_model("embedded"))).state_dict()
@@ -107,11 +109,7 @@ def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_c
 
 
 def test_walks_go_on_from_the_installed_model_with_more_blocks(tmp_path: Path, a_clip: Clip) -> None:
-    long = Clip(np.repeat(a_clip.images, 5, 0)[:13], np.repeat(a_clip.masks, 5, 0)[:13], a_clip.spacing_xy)
-    for recipe in POOLS[WALKS]:
-        folder = clips_folder(tmp_path, recipe)
-        folder.mkdir()
-        write_shard(folder / "a.clips", [long])
+    write_clips(tmp_path, POOLS[WALKS], a_clip)
     train(tmp_path, 1, "embedded", WALKS)
     export(tmp_path, tmp_path / "model", WALKS)
     model, shipped = load_model(tmp_path / "model"), load_model(find_checkpoint(find_model("embedded")))
