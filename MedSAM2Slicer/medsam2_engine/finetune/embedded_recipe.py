@@ -10,8 +10,9 @@ or the last line on two cores:
 
 The recipe "scratch" begins with random weights; its clips are its own and those of five more mixtures (`POOLS`), each
 made by a line like the first. "walks" goes on from an installed model, whose image encoder gets more blocks, with
-longer walks too. "training" goes on from the weights of an installed model. "endings" comes after "training" and goes
-on from its averaged weights: it sees more objects that end, many beside something that looks just like them, and counts
+longer walks too; "beside" comes after it and goes on from its averaged weights, with long walks to where an object ends
+beside another that looks like it. "training" goes on from the weights of an installed model. "endings" comes after
+"training" in the same way: it sees more objects that end, many beside something that looks just like them, and counts
 an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
@@ -124,19 +125,31 @@ WALK_SETTINGS = replace(
     warmup=100,
     cooldown=1.0,
 )
-SCRATCH, TRAINING, ENDINGS, CORRECTING, WALKS = "scratch", "training", "endings", "corrections", "walks"
+# Long walks among tumours make the model forget that what looks like the object need not be it.
+BESIDE_SETTINGS = replace(
+    WALK_SETTINGS,
+    seed=2030,
+    drift=0.0,
+    learning_rate=3e-4,
+    losses=replace(CROSS_ENTROPY, absent=6.0, object_score=1.5),
+)
+SCRATCH, TRAINING, ENDINGS, CORRECTING = "scratch", "training", "endings", "corrections"
+WALKS, BESIDE = "walks", "beside"
 SIDES, PATIENTS, IMPLANTS, GROWING = "sides", "patients", "implants", "growing"  # only clips
 RECIPES = {  # by the folder in STATE
     SCRATCH: SCRATCH_SETTINGS,
     WALKS: WALK_SETTINGS,
+    BESIDE: BESIDE_SETTINGS,
     TRAINING: SETTINGS,
     ENDINGS: ENDING_SETTINGS,
     CORRECTING: CORRECTION_SETTINGS,
 }
-DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1)}  # blocks of the image encoder, where a recipe adds some
+BEFORE = {ENDINGS: TRAINING, BESIDE: WALKS}  # whose averaged weights a recipe goes on from
+DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1), BESIDE: (2, 2, 6, 1)}  # blocks of the image encoder, where a recipe adds some
 POOLS = {
     SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING),
     WALKS: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING, WALKS),
+    BESIDE: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING, WALKS, BESIDE),
     TRAINING: (TRAINING,),
     ENDINGS: (TRAINING, ENDINGS),
     CORRECTING: (TRAINING,),
@@ -197,6 +210,21 @@ MIXTURES = {
         by_number=True,
         pet=0.4,
         growing=0.4,
+        length=13,
+    ),
+    BESIDE: Mixture(
+        0.20,
+        0.10,
+        0.02,
+        0.04,
+        0.48,
+        near_end=0.4,
+        twins=0.8,
+        tissues=0.6,
+        sides=0.5,
+        by_number=True,
+        pet=0.3,
+        growing=0.2,
         length=13,
     ),
 }
@@ -319,8 +347,8 @@ def make_clips(data: Path, state: Path, seed: int, shards: int, recipe: str = TR
 def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     """Train from the weights of an installed model, or on from the state that is there.
 
-    The recipe "endings" begins with the averaged weights of the training in STATE instead, if there is one; "scratch"
-    takes only the model's architecture, and begins with random weights.
+    A recipe that comes after another (`BEFORE`) begins with the averaged weights of that one in STATE instead, if they
+    are there; "scratch" takes only the model's architecture, and begins with random weights.
     """
     entry = find_model(start)
     settings = replace(RECIPES[recipe], steps=steps)
@@ -331,8 +359,8 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     if team.rank == 0:
         print(f"{len(pool)} clips, {team.size} processes", flush=True)
     model, framing, probes = begun(start, recipe), framing_of(entry.input_policy), None
-    if recipe == ENDINGS and (state / TRAINING / STATE_FILE).is_file():
-        put_average(model, state / TRAINING)
+    if recipe in BEFORE and (state / BEFORE[recipe] / STATE_FILE).is_file():
+        put_average(model, state / BEFORE[recipe])
     if recipe == SCRATCH:
         typical = batch_of(
             np.random.default_rng(settings.seed), pool, framing, replace(settings, frames=48, lengths=(1,))

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 import torch
 
@@ -13,6 +14,7 @@ from medsam2_engine.finetune.clip_pool import write_shard
 from medsam2_engine.finetune.clips import Clip
 from medsam2_engine.finetune.deepening import deepened
 from medsam2_engine.finetune.embedded_recipe import (
+    BEFORE,
     DEPTHS,
     MIXTURES,
     POOLS,
@@ -43,7 +45,7 @@ def write_case(folder: Path, case_id: str, licence: str) -> None:
     (folder / case_id / "meta.json").write_text(json.dumps(meta))
 
 
-def write_clips(state: Path, recipes: Sequence[str], clip: Clip) -> None:
+def write_clips(state: Path, recipes: Iterable[str], clip: Clip) -> None:
     """For each recipe a pool of one clip, as long as the recipe's own."""
     for recipe in recipes:
         order = np.repeat(np.arange(clip.length), 5)[: MIXTURES[recipe].length]
@@ -81,16 +83,17 @@ def test_a_training_goes_on_and_its_average_becomes_a_model(tmp_path: Path, a_cl
     assert (tmp_path / "model" / "model.safetensors").stat().st_size < 15e6
 
 
-def test_the_endings_are_learnt_from_where_the_training_ended(tmp_path: Path, a_clip: Clip) -> None:
-    write_clips(tmp_path, ("training", "endings"), a_clip)
-    train(tmp_path, 1, "embedded")
-    train(tmp_path, 0, "embedded", recipe="endings")
-    before, after = (
-        torch.load(tmp_path / recipe / "state.pt", weights_only=True) for recipe in ("training", "endings")
-    )
-    assert after["step"] == 0
-    for name, weights in before["average"].items():
-        assert torch.equal(after["weights"][name], weights), name
+@pytest.mark.parametrize(("recipe", "before"), BEFORE.items())
+def test_a_recipe_that_comes_after_another_goes_on_from_its_end(
+    tmp_path: Path, a_clip: Clip, recipe: str, before: str
+) -> None:
+    write_clips(tmp_path, {*POOLS[before], *POOLS[recipe]}, a_clip)
+    train(tmp_path, 1, "embedded", before)
+    train(tmp_path, 0, "embedded", recipe)
+    ended, begun = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in (before, recipe))
+    assert begun["step"] == 0
+    for name, weights in ended["average"].items():
+        assert torch.equal(begun["weights"][name], weights), name
 
 
 def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_clip: Clip) -> None:
