@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import json
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from medsam2_engine.model.config import HieraConfig, Sam2Config
 from phantoms import a_phantom, dice
 from pretended_gpu import PretendedGpu
+from training_phantoms import ellipsoid, in_space
 
 BENCHMARKS = Path(__file__).parents[2] / "Benchmarks"
 
@@ -142,3 +146,37 @@ def test_clicks_go_where_the_error_is(a_case: Any) -> None:
     assert not taken.positive
     assert added.ijk == taken.ijk
     assert added.ijk[0] < middle
+
+
+def test_weights_are_chosen_by_subjects_that_were_kept_apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    kept_apart = importlib.import_module("kept_apart")
+    write_labelled(tmp_path / "tr_mr_sts012", "GTV")
+    write_labelled(tmp_path / "tr_mr_sts003", "learnt from")
+    write_labelled(tmp_path / "tr_mr_hippocampus_011", "hippocampus")
+    write_labelled(tmp_path / "tr_lab_synthseg_15", "SynthSeg/FreeSurfer label 10")
+    (tmp_path / "tr_lab_synthseg_15" / "image.nii.gz").unlink()
+    seen = []
+    monkeypatch.setattr(kept_apart, "score", lambda case, backend: seen.append(case) or exact(case))
+    monkeypatch.setattr(sys, "argv", ["kept_apart.py", str(tmp_path), "embedded"])
+    assert kept_apart.main() == 0
+    assert [case.name for case in seen].count("GTV") == 5
+    assert "learnt from" not in {case.name for case in seen}
+    assert capsys.readouterr().out.splitlines()[-1].count("1.000, 1.000") == 4
+    brains = [np.median(case.volume.voxels_kji[case.truth_kji]) for case in seen if "synthseg" in str(case.image)]
+    assert brains == pytest.approx([680, 422], abs=50)
+
+
+def write_labelled(folder: Path, name: str) -> None:
+    image, labels = ellipsoid(1)
+    folder.mkdir()
+    sitk.WriteImage(in_space(image), str(folder / "image.nii.gz"))
+    sitk.WriteImage(in_space(labels), str(folder / "label.nii.gz"))
+    meta = {"id": folder.name, "modality": "MR", "dim": 3, "structures": {name: {"label": 1}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def exact(case: Any) -> Any:
+    return importlib.import_module("dice").scored(case, case.truth_kji, case.truth_kji)
