@@ -53,9 +53,11 @@ from medsam2_engine.finetune.shapes import shape_clip
 from medsam2_engine.finetune.team import find_team
 from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.finetune.training_state import STATE_FILE, put_average
+from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.sam2 import Sam2
-from medsam2_engine.models import find_model
+from medsam2_engine.models import ModelEntry, find_model
 
+EMBEDDED = "embedded"
 REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
 VALIDATION_SUBJECTS = ("sts012", "sts023", "hippocampus_011", "hippocampus_044", "hippocampus_083", "synthseg_15")
 CLIP_LENGTH = 7
@@ -145,7 +147,9 @@ RECIPES = {  # by the folder in STATE
     CORRECTING: CORRECTION_SETTINGS,
 }
 BEFORE = {ENDINGS: TRAINING, BESIDE: WALKS}  # whose averaged weights a recipe goes on from
-DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1), BESIDE: (2, 2, 6, 1)}  # blocks of the image encoder, where a recipe adds some
+DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1), BESIDE: (2, 2, 6, 1)}  # of the image encoder, where some are added
+FIRST_DEPTH: Depth = (1, 1, 4, 1)  # of the image encoder that begins with random weights
+FIRST_GLOBAL_BLOCKS = (3, 4, 5)
 POOLS = {
     SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING),
     WALKS: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING, WALKS),
@@ -345,12 +349,11 @@ def make_clips(data: Path, state: Path, seed: int, shards: int, recipe: str = TR
 
 
 def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
-    """Train from the weights of an installed model, or on from the state that is there.
+    """Train from the weights of an installed model or in a folder, or on from the state that is there.
 
     A recipe that comes after another (`BEFORE`) begins with the averaged weights of that one in STATE instead, if they
-    are there; "scratch" takes only the model's architecture, and begins with random weights.
+    are there; "scratch" takes only the model's widths, and begins with few blocks and random weights.
     """
-    entry = find_model(start)
     settings = replace(RECIPES[recipe], steps=steps)
     folder = state / recipe
     folder.mkdir(parents=True, exist_ok=True)
@@ -358,7 +361,7 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
     team = find_team()
     if team.rank == 0:
         print(f"{len(pool)} clips, {team.size} processes", flush=True)
-    model, framing, probes = begun(start, recipe), framing_of(entry.input_policy), None
+    model, framing, probes = begun(start, recipe), framing_of(_entry(start).input_policy), None
     if recipe in BEFORE and (state / BEFORE[recipe] / STATE_FILE).is_file():
         put_average(model, state / BEFORE[recipe])
     if recipe == SCRATCH:
@@ -376,10 +379,18 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
 
 
 def begun(start: str, recipe: str) -> Sam2:
-    """The installed model of that id as the recipe begins with it: with more blocks, or as it is."""
-    entry = find_model(start)
-    model = load_sam2(entry, entry)
+    """The installed model of that id, or the one in a folder, as the recipe begins with it."""
+    entry = _entry(start)
+    model = load_model(Path(start)) if Path(start).is_dir() else load_sam2(entry, entry)
+    if recipe == SCRATCH:
+        hiera = replace(model.config.hiera, blocks=FIRST_DEPTH, global_blocks=FIRST_GLOBAL_BLOCKS)
+        return Sam2(replace(model.config, hiera=hiera)).eval()
     return deepened(model, DEPTHS[recipe]) if recipe in DEPTHS else model
+
+
+def _entry(start: str) -> ModelEntry:
+    """What a folder holds is a model like the one that ships."""
+    return find_model(EMBEDDED if Path(start).is_dir() else start)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -394,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training = commands.add_parser("train", help="train, or go on training")
     training.add_argument("state", type=Path)
     training.add_argument("--steps", type=int, default=3000)
-    training.add_argument("--start", default="embedded", help="the model whose weights to begin with")
+    training.add_argument("--start", default=EMBEDDED, help="the model, or the folder, whose weights to begin with")
     training.add_argument("--recipe", default=TRAINING, choices=sorted(RECIPES), help="what learns")
     items = commands.add_parser("items", help="list what is learnt from")
     items.add_argument("data", type=Path)
