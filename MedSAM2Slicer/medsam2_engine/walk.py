@@ -5,9 +5,8 @@ the model does not see the object: its object score is not positive, or its mask
 It also ends behind a slice on which the object fades: its mask has shrunk under `FADED` of the largest so far, and the
 predicted IoU has fallen under `DOUBTFUL` of its best so far. An object that ends beside another like it looks so on one
 slice, and on the next the model is sure again, of the other one. Where its mask stays as large, only the predicted IoU
-tells, and only afterwards, as where the model doubts for long (`crossing`): then the walk takes back what it has shown
-from there on. With a known range the object is there by the user's word: the score gates nothing and no walk stops
-early.
+tells, and only afterwards (`crossing`): then the walk takes back what it has shown from there on. With a known range
+the object is there by the user's word: the score gates nothing and no walk stops early.
 
 Frames. A walk looks through the frames of its anchor until the object is about to leave them, and then goes on from its
 own mask in new ones. A correction goes on in the frames through which the propagation before it has seen the slices.
@@ -128,7 +127,7 @@ class Walk:
 
     def take_back(self) -> list[int]:
         """At the end: the slices on which the walk had gone on with something else than the object."""
-        behind = self._crossing.behind
+        behind = self._crossing.behind if self._crossing.is_made else []
         for index in behind:
             self._target.seen[index] = Sighting(self._frames, None)
         return behind
@@ -165,7 +164,7 @@ class Walk:
 
     def _is_over(self) -> bool:
         """Whether the object has ended, as far as a walk can tell that is not told the range."""
-        is_ended = self._is_fading or self._absent >= self._scene.patience or bool(self._crossing.behind)
+        is_ended = self._is_fading or self._absent >= self._scene.patience or self._crossing.is_made
         return not self._scene.is_range_known and is_ended
 
     def _take_stock(self, area: int, predicted_iou: float) -> None:
