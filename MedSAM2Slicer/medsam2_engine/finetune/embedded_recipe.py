@@ -17,7 +17,8 @@ an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
-command goes on where the last one ended. See docs/models/embedded-v2.md.
+command goes on where the last one ended. See docs/models/embedded-v2.md and
+embedded-v3.md.
 """
 
 from __future__ import annotations
