@@ -5,8 +5,8 @@
 DATA is what the embedded model is trained on; every FOLDER holds the weights of a candidate ("embedded": those that
 ship). The cases are those of `dice.py`, in five ways of prompting: a box 5 % and one 10 % larger, sides off either way
 (twice), and a box 5 % larger on a slice of half the area. The brain whose label map was kept apart is painted twice,
-about as T1 and T2 weighted images show its tissues, so that left and right look alike. All figures are means; "both" is
-the mean of known range and auto-stop.
+about as T1 and T2 weighted images show its tissues, so that left and right look alike, each with its slices as they are
+and turned so that they go from left to right. All figures are means; "both" is the mean of known range and auto-stop.
 
 The rule: of the candidates that lose at most 0.01 of auto-stop on the painted brains against the weights that ship,
 and run on there for at most one slice more, the one with the best mean of the three groups ("score") ships, if it is
@@ -52,6 +52,7 @@ WAYS = {
     "off 2": Prompting(seed=2),
     HALF: Prompting(0.05, at=0.5),
 }
+TURNS = {"as it is": (0, 1, 2), "sideways": (1, 2, 0)}  # axes of the file that become I, J and K; I goes sideways
 # Brightness in a T1 weighted image, by FreeSurfer's number of the left or only structure. Others get any.
 T1 = {
     2: 0.85, 3: 0.55, 4: 0.15, 5: 0.15, 7: 0.83, 8: 0.52, 10: 0.68, 11: 0.58, 12: 0.62, 13: 0.75,
@@ -92,14 +93,15 @@ def put_cases(data: Path, real: Path, brains: Path) -> None:
         if (case / "image.nii.gz").is_file():
             shutil.copytree(case, real / case.name)
         else:
-            for number, fluid in enumerate((T1[14], FLUID_IN_T2)):
-                paint(case, brains / f"{case.name}-{number}", fluid, seed=number)
+            for turn, order in TURNS.items():
+                for number, fluid in enumerate((T1[14], FLUID_IN_T2)):
+                    paint(case, brains / f"{case.name} {turn} {number}", fluid, number, order)
 
 
-def paint(case: Path, folder: Path, fluid: float, seed: int) -> None:
-    """A case like one with an image; `fluid` is how bright it is, in T1 or in T2."""
+def paint(case: Path, folder: Path, fluid: float, seed: int, order: Sequence[int] = (0, 1, 2)) -> None:
+    """A case like one with an image; `fluid` is how bright it is, in T1 or in T2, `order` that of the axes."""
     meta = json.loads((case / "meta.json").read_text(encoding="utf-8"))
-    label_map = sitk.ReadImage(str(case / "label.nii.gz"))
+    label_map = sitk.PermuteAxes(sitk.ReadImage(str(case / "label.nii.gz")), list(order))
     labels = sitk.GetArrayFromImage(label_map)
     rng = np.random.default_rng(seed)
     image = np.full(labels.shape, AIR, np.float32)
@@ -113,7 +115,7 @@ def paint(case: Path, folder: Path, fluid: float, seed: int) -> None:
     scanned.CopyInformation(label_map)
     folder.mkdir(parents=True)
     sitk.WriteImage(scanned, str(folder / "image.nii.gz"))
-    shutil.copyfile(case / "label.nii.gz", folder / "label.nii.gz")
+    sitk.WriteImage(label_map, str(folder / "label.nii.gz"))
     (folder / "meta.json").write_text(json.dumps(meta | {"modality": "MR"}), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ import torch
 from medsam2_engine.model.config import HieraConfig, Sam2Config
 from phantoms import a_phantom, dice
 from pretended_gpu import PretendedGpu
-from training_phantoms import ellipsoid, in_space
+from training_phantoms import SHAPE_KJI, ellipsoid, in_space
 
 BENCHMARKS = Path(__file__).parents[2] / "Benchmarks"
 
@@ -166,7 +166,9 @@ def test_weights_are_chosen_by_subjects_that_were_kept_apart(
     assert "learnt from" not in {case.name for case in seen}
     assert capsys.readouterr().out.splitlines()[-1].count("1.000, 1.000") == 4
     brains = [np.median(case.volume.voxels_kji[case.truth_kji]) for case in seen if "synthseg" in str(case.image)]
-    assert brains == pytest.approx([680, 422], abs=50)
+    assert brains == pytest.approx([680, 422, 680, 422], abs=50)
+    shapes = {case.volume.shape_kji for case in seen if "synthseg" in str(case.image)}
+    assert shapes == {SHAPE_KJI, (SHAPE_KJI[2], SHAPE_KJI[0], SHAPE_KJI[1])}
 
 
 def write_labelled(folder: Path, name: str) -> None:
