@@ -37,12 +37,11 @@ from dice import Prompting, Score, cases_in, score  # noqa: E402
 from medsam2_engine.backends.base import Backend  # noqa: E402
 from medsam2_engine.backends.load import framing_of, load_sam2  # noqa: E402
 from medsam2_engine.finetune.body_sides import FREESURFER  # noqa: E402
-from medsam2_engine.finetune.embedded_recipe import VALIDATION_SUBJECTS, subject_of  # noqa: E402
+from medsam2_engine.finetune.embedded_recipe import EMBEDDED, VALIDATION_SUBJECTS, subject_of  # noqa: E402
 from medsam2_engine.finetune.trained_model import as_backend  # noqa: E402
 from medsam2_engine.model.checkpoint import load_model  # noqa: E402
 from medsam2_engine.models import find_model  # noqa: E402
 
-SHIPPED = "embedded"
 BOX = "5 %"
 HALF = "half"
 WAYS = {
@@ -80,8 +79,8 @@ def main() -> int:
 
 
 def backend_of(name: str) -> Backend:
-    entry = find_model(SHIPPED)
-    model = load_sam2(entry, entry) if name == SHIPPED else load_model(Path(name))
+    entry = find_model(EMBEDDED)
+    model = load_sam2(entry, entry) if name == EMBEDDED else load_model(Path(name))
     return as_backend(model.eval(), framing_of(entry.input_policy))
 
 

@@ -17,8 +17,7 @@ an absent object more.
 
 DATA holds one folder per case with a `meta.json` that names its licence; a licence that forbids passing on what was
 made from it, or reserves it for research, leaves its case out. STATE keeps clips, checkpoints and the log; the same
-command goes on where the last one ended. See docs/models/embedded-v2.md and
-embedded-v3.md.
+command goes on where the last one ended. See embedded-v2.md and embedded-v3.md in docs/models.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ from medsam2_engine.finetune.training import Rhythm, Training
 from medsam2_engine.finetune.training_state import STATE_FILE, put_average
 from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.sam2 import Sam2
-from medsam2_engine.models import ModelEntry, find_model
+from medsam2_engine.models import ModelEntry, all_models, find_model
 
 EMBEDDED = "embedded"
 REFUSED_LICENCES = ("NC", "GPL", "research only", "see repo")
@@ -150,7 +149,7 @@ RECIPES = {  # by the folder in STATE
 BEFORE = {ENDINGS: TRAINING, BESIDE: WALKS}  # whose averaged weights a recipe goes on from
 DEPTHS: dict[str, Depth] = {WALKS: (2, 2, 6, 1), BESIDE: (2, 2, 6, 1)}  # of the image encoder, where some are added
 FIRST_DEPTH: Depth = (1, 1, 4, 1)  # of the image encoder that begins with random weights
-FIRST_GLOBAL_BLOCKS = (3, 4, 5)
+FIRST_GLOBAL_BLOCKS = (3, 4, 5)  # those that look at the whole map
 POOLS = {
     SCRATCH: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING),
     WALKS: (SCRATCH, ENDINGS, SIDES, PATIENTS, IMPLANTS, GROWING, WALKS),
@@ -381,8 +380,8 @@ def train(state: Path, steps: int, start: str, recipe: str = TRAINING) -> bool:
 
 def begun(start: str, recipe: str) -> Sam2:
     """The installed model of that id, or the one in a folder, as the recipe begins with it."""
-    entry = _entry(start)
-    model = load_model(Path(start)) if Path(start).is_dir() else load_sam2(entry, entry)
+    entry, folder = _entry(start), _folder(start)
+    model = load_model(folder) if folder else load_sam2(entry, entry)
     if recipe == SCRATCH:
         hiera = replace(model.config.hiera, blocks=FIRST_DEPTH, global_blocks=FIRST_GLOBAL_BLOCKS)
         return Sam2(replace(model.config, hiera=hiera)).eval()
@@ -391,7 +390,13 @@ def begun(start: str, recipe: str) -> Sam2:
 
 def _entry(start: str) -> ModelEntry:
     """What a folder holds is a model like the one that ships."""
-    return find_model(EMBEDDED if Path(start).is_dir() else start)
+    return find_model(EMBEDDED if _folder(start) else start)
+
+
+def _folder(start: str) -> Path | None:
+    """The folder of that name; None where it is a model's id, though there be a folder like it."""
+    is_id = any(entry.id == start for entry in all_models())
+    return Path(start) if Path(start).is_dir() and not is_id else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

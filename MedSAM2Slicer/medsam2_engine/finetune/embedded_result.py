@@ -26,7 +26,7 @@ import torch
 
 from medsam2_engine.backends.load import framing_of, load_sam2
 from medsam2_engine.finetune.deepening import deepened, deepest
-from medsam2_engine.finetune.embedded_recipe import RECIPES, VALIDATION_SUBJECTS, allowed_cases, begun
+from medsam2_engine.finetune.embedded_recipe import EMBEDDED, RECIPES, VALIDATION_SUBJECTS, allowed_cases, begun
 from medsam2_engine.finetune.result_model import write_weights
 from medsam2_engine.finetune.scoring import Score, score, tasks_of
 from medsam2_engine.finetune.settings import ALL
@@ -37,7 +37,6 @@ from medsam2_engine.model.checkpoint import load_model
 from medsam2_engine.model.sam2 import Sam2
 from medsam2_engine.models import find_model
 
-START = "embedded"
 COLUMNS = {
     "loss": "loss",
     "dice_box": "Dice, box",
@@ -55,9 +54,9 @@ COLUMNS = {
 
 def export(state: Path, folder: Path, recipe: str = "training") -> None:
     """The averaged weights of a training in STATE as a folder that can be loaded and added to the model list."""
-    model = begun(START, recipe)
+    model = begun(EMBEDDED, recipe)
     step = put_average(model, state / recipe)
-    write_weights(folder, model, ALL, find_model(START))
+    write_weights(folder, model, ALL, find_model(EMBEDDED))
     print(f"{folder}: step {step}")
 
 
@@ -69,12 +68,12 @@ def merge(merged: Path, folders: Sequence[Path]) -> None:
     states = [model.state_dict() for model in models]
     for name, weights in states[0].items():
         weights.copy_(torch.stack([state[name].float() for state in states]).mean(0))
-    write_weights(merged, models[0], ALL, find_model(START))
+    write_weights(merged, models[0], ALL, find_model(EMBEDDED))
 
 
 def judge(data: Path, folder: Path | None) -> None:
     """Print a table of the model that ships and of the one in the folder."""
-    entry = find_model(START)
+    entry = find_model(EMBEDDED)
     models = {"shipped": load_sam2(entry, entry)} | ({"trained": load_model(folder)} if folder else {})
     print("| model | n | Dice, prompted slice | Dice, known range | surface Dice | IoU: correlation |")
     print("|---|---|---|---|---|---|")
@@ -105,7 +104,7 @@ def iou_correlation(scores: Sequence[Score]) -> float:
 
 
 def _scores(data: Path, model: Sam2) -> list[Score]:
-    backend = as_backend(model, framing_of(find_model(START).input_policy))
+    backend = as_backend(model, framing_of(find_model(EMBEDDED).input_policy))
     cases = [case for case in allowed_cases(data) if case.subject in VALIDATION_SUBJECTS]
     return [score(task, backend)[0] for task in tasks_of(cases)]
 

@@ -17,6 +17,7 @@ from medsam2_engine.finetune.embedded_recipe import (
     BEFORE,
     DEPTHS,
     FIRST_DEPTH,
+    FIRST_GLOBAL_BLOCKS,
     MIXTURES,
     POOLS,
     RECIPES,
@@ -26,6 +27,7 @@ from medsam2_engine.finetune.embedded_recipe import (
     VALIDATION_SUBJECTS,
     WALKS,
     allowed_cases,
+    begun,
     clips_folder,
     map_of,
     subject_of,
@@ -92,10 +94,10 @@ def test_a_recipe_that_comes_after_another_goes_on_from_its_end(
     write_clips(tmp_path, {*POOLS[before], *POOLS[recipe]}, a_clip)
     train(tmp_path, 1, "embedded", before)
     train(tmp_path, 0, "embedded", recipe)
-    ended, begun = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in (before, recipe))
-    assert begun["step"] == 0
+    ended, started = (torch.load(tmp_path / name / "state.pt", weights_only=True) for name in (before, recipe))
+    assert started["step"] == 0
     for name, weights in ended["average"].items():
-        assert torch.equal(begun["weights"][name], weights), name
+        assert torch.equal(started["weights"][name], weights), name
 
 
 def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_clip: Clip) -> None:
@@ -110,7 +112,8 @@ def test_from_scratch_nothing_of_the_shipped_weights_is_left(tmp_path: Path, a_c
     train(tmp_path, 1, "embedded", SCRATCH)
     assert torch.load(tmp_path / SCRATCH / "state.pt", weights_only=True)["step"] == 1
     export(tmp_path, tmp_path / "model", SCRATCH)
-    assert load_model(tmp_path / "model").config.hiera.blocks == FIRST_DEPTH
+    trunk = load_model(tmp_path / "model").config.hiera
+    assert (trunk.blocks, trunk.global_blocks) == (FIRST_DEPTH, FIRST_GLOBAL_BLOCKS)
 
 
 def test_walks_go_on_from_the_installed_model_with_more_blocks(
@@ -135,8 +138,14 @@ def test_a_training_goes_on_from_a_folder(tmp_path: Path, a_clip: Clip) -> None:
         model.sam_mask_decoder.iou_token.weight.fill_(0.5)
     write_weights(tmp_path / "start", model, "all", entry)
     train(tmp_path, 0, str(tmp_path / "start"))
-    begun = torch.load(tmp_path / "training" / "state.pt", weights_only=True)["weights"]
-    assert begun["sam_mask_decoder.iou_token.weight"].eq(0.5).all()
+    weights = torch.load(tmp_path / "training" / "state.pt", weights_only=True)["weights"]
+    assert weights["sam_mask_decoder.iou_token.weight"].eq(0.5).all()
+
+
+def test_a_folder_named_like_a_model_does_not_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "embedded").mkdir()
+    monkeypatch.chdir(tmp_path)
+    begun("embedded", TRAINING)
 
 
 def test_some_clips_are_as_long_as_the_longest_walk_of_their_recipe() -> None:
